@@ -1,0 +1,79 @@
+// Telling peers what this node can serve now. A have goes at once to a link that lacks the piece and
+// asks for nothing now, because that link may be idle; otherwise it waits a little for company. Where
+// the other side has the piece, it only counts copies, and can wait longer.
+import { havesPerMessageMax } from "../limits.ts";
+import type { Millis, PieceIndex } from "../units.ts";
+import type { Artifact } from "./artifact.ts";
+import { hasBit } from "./bitfield.ts";
+import type { Peer } from "./peers.ts";
+import type { SwarmState } from "./state.ts";
+
+export class Announcer {
+  readonly #state: SwarmState;
+  /** Peers with haves that wait. */
+  readonly #pending: Set<Peer> = new Set();
+
+  constructor(state: SwarmState) {
+    this.#state = state;
+  }
+
+  /** A piece became complete: everybody who has our bitfield hears of it, sooner or a little later. */
+  announce(artifact: Artifact, piece: PieceIndex, now: Millis): void {
+    const { haveDelayMs, haveDelayKnownMs } = this.#state.config;
+    for (const peer of artifact.peers) {
+      if (!peer.hasOurs) continue;
+      const lacks = peer.offered !== undefined && !hasBit(peer.offered, piece);
+      this.#append(peer, piece);
+      if (lacks && peer.link.queue.length === 0 && peer.link.active === undefined) {
+        this.flush(peer);
+      } else {
+        const dueMs = now + (lacks ? haveDelayMs : haveDelayKnownMs);
+        peer.pendingDueMs = Math.min(peer.pendingDueMs, dueMs);
+        this.#state.timers.lower("haves", peer.pendingDueMs);
+      }
+    }
+  }
+
+  /** Adds a have for one peer; `flush` sends it. */
+  append(peer: Peer, piece: PieceIndex): void {
+    this.#append(peer, piece);
+  }
+
+  flush(peer: Peer): void {
+    const { pending, pendingCount, link, artifact } = peer;
+    this.forget(peer);
+    if (pending !== undefined) {
+      this.#state.outputs.haves(link.id, artifact.slot, pending, pendingCount);
+    }
+  }
+
+  /** Sends what is due. */
+  flushDue(now: Millis): void {
+    for (const peer of this.#pending) {
+      if (peer.pendingDueMs <= now) this.flush(peer);
+      else this.#state.timers.lower("haves", peer.pendingDueMs);
+    }
+  }
+
+  /** What waits for a peer isn't to be sent any more: it is gone, or gets a whole bitfield. */
+  forget(peer: Peer): void {
+    peer.pending = undefined;
+    peer.pendingCount = 0;
+    peer.pendingDueMs = Infinity;
+    this.#pending.delete(peer);
+  }
+
+  #append(peer: Peer, piece: PieceIndex): void {
+    if (peer.pendingCount === havesPerMessageMax) this.flush(peer);
+    let buffer = peer.pending ?? this.#state.outputs.spareBuffer();
+    if (peer.pendingCount === buffer.length) {
+      const larger = new Uint32Array(buffer.length * 2);
+      larger.set(buffer);
+      buffer = larger;
+    }
+    buffer[peer.pendingCount] = piece;
+    peer.pending = buffer;
+    peer.pendingCount += 1;
+    this.#pending.add(peer);
+  }
+}

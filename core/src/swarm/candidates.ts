@@ -1,0 +1,197 @@
+// Peers that could be linked: who named them for which artifact, when to dial them again, and who is
+// kept away. Dials while an incomplete artifact has fewer links than wanted: a seeder first when there
+// is none, then peers of the same zone, ties at random. A quarter of the links is left to those who
+// dial us, so that newcomers find room.
+//
+// Bounded by `candidatesMax` and `bansMax`; the oldest that isn't in use makes room.
+import type { PeerId } from "../ids.ts";
+import { banMs, bansMax, candidatesMax } from "../limits.ts";
+import type { Millis } from "../units.ts";
+import type { KnownPeer } from "../wire/messages.ts";
+import type { Artifact } from "./artifact.ts";
+import type { ArtifactSlot } from "./events.ts";
+import type { SwarmState } from "./state.ts";
+
+interface Candidate {
+  known: KnownPeer;
+  readonly artifacts: Set<ArtifactSlot>;
+  state: "known" | "dialing" | "linked";
+  failures: number;
+  notBeforeMs: Millis;
+}
+
+/** Seeders that one artifact needs: one gives it what is missing, another is there when it fails. */
+const seedersWanted = 2;
+const outboundShare = 3 / 4;
+/** After so many failures in a row, a candidate is forgotten until somebody names it again. */
+const failuresMax = 6;
+
+export class Candidates {
+  readonly #state: SwarmState;
+  readonly #candidates: Map<PeerId, Candidate> = new Map();
+  readonly #bans: Map<PeerId, Millis> = new Map();
+  #dialing = 0;
+
+  constructor(state: SwarmState) {
+    this.#state = state;
+  }
+
+  offer(artifact: ArtifactSlot, peers: readonly KnownPeer[], now: Millis): void {
+    for (const known of peers) {
+      if (known.addresses.length === 0) continue;
+      const candidate = this.#remember(known);
+      candidate?.artifacts.add(artifact);
+    }
+    this.#state.timers.lower("dial", now);
+  }
+
+  linked(known: KnownPeer): void {
+    const candidate = this.#remember(known);
+    if (candidate === undefined) return;
+    if (candidate.state === "dialing") this.#dialing -= 1;
+    candidate.state = "linked";
+    candidate.failures = 0;
+    candidate.notBeforeMs = 0;
+  }
+
+  unlinked(peer: PeerId, now: Millis): void {
+    const candidate = this.#candidates.get(peer);
+    if (candidate === undefined) return;
+    candidate.state = "known";
+    candidate.notBeforeMs = now + this.#jittered(this.#state.config.dialBackoffMs);
+    this.#state.timers.lower("dial", now);
+  }
+
+  /** A dial came to nothing. Answers how many times in a row by now, and 0 for one that wasn't ordered. */
+  failed(peer: PeerId, now: Millis): number {
+    const candidate = this.#candidates.get(peer);
+    if (candidate === undefined || candidate.state !== "dialing") return 0;
+    this.#dialing -= 1;
+    candidate.state = "known";
+    candidate.failures += 1;
+    if (candidate.failures >= failuresMax) this.#candidates.delete(peer);
+    const { dialBackoffMs, dialBackoffMsMax } = this.#state.config;
+    const pauseMs = Math.min(dialBackoffMs * 2 ** (candidate.failures - 1), dialBackoffMsMax);
+    candidate.notBeforeMs = now + this.#jittered(pauseMs);
+    this.#state.timers.lower("dial", now);
+    return candidate.failures;
+  }
+
+  ban(peer: PeerId, now: Millis): void {
+    const oldest = this.#bans.size >= bansMax ? this.#bans.keys().next().value : undefined;
+    if (oldest !== undefined) this.#bans.delete(oldest);
+    this.#bans.delete(peer);
+    this.#bans.set(peer, now + banMs);
+  }
+
+  isBanned(peer: PeerId, now: Millis): boolean {
+    const untilMs = this.#bans.get(peer);
+    if (untilMs === undefined) return false;
+    if (untilMs > now) return true;
+    this.#bans.delete(peer);
+    return false;
+  }
+
+  forgetArtifact(artifact: ArtifactSlot): void {
+    for (const [peer, candidate] of this.#candidates) {
+      candidate.artifacts.delete(artifact);
+      if (candidate.artifacts.size === 0 && candidate.state === "known") {
+        this.#candidates.delete(peer);
+      }
+    }
+  }
+
+  countFor(artifact: ArtifactSlot): number {
+    let count = 0;
+    for (const { artifacts } of this.#candidates.values()) if (artifacts.has(artifact)) count += 1;
+    return count;
+  }
+
+  /** Orders the dials that are wanted and allowed now. */
+  dial(now: Millis): void {
+    for (const artifact of this.#state.artifacts.values()) {
+      if (!artifact.isComplete) this.#dialFor(artifact, now);
+    }
+  }
+
+  #dialFor(artifact: Artifact, now: Millis): void {
+    const { config, links } = this.#state;
+    let have = artifact.peers.length;
+    let seeders = artifact.peers.filter(({ link }) => link.known.seeder).length;
+    for (const { artifacts, state, known } of this.#candidates.values()) {
+      if (state !== "dialing" || !artifacts.has(artifact.slot)) continue;
+      have += 1;
+      if (known.seeder) seeders += 1;
+    }
+    while (
+      have < config.linksWanted &&
+      this.#dialing < config.dialsMax &&
+      links.size + this.#dialing < config.linksMax * outboundShare
+    ) {
+      const candidate = this.#choose(artifact.slot, seeders, now);
+      if (candidate === undefined) return;
+      candidate.state = "dialing";
+      this.#dialing += 1;
+      have += 1;
+      if (candidate.known.seeder) seeders += 1;
+      const { peerId, addresses } = candidate.known;
+      this.#state.outputs.push({ type: "dial", peer: peerId, addresses });
+    }
+  }
+
+  #choose(artifact: ArtifactSlot, seeders: number, now: Millis): Candidate | undefined {
+    let best: Candidate | undefined;
+    let bestRank = -1;
+    let ties = 0;
+    for (const candidate of this.#candidates.values()) {
+      const { artifacts, state, known, notBeforeMs } = candidate;
+      if (state !== "known" || !artifacts.has(artifact) || known.addresses.length === 0) continue;
+      if (known.seeder && seeders >= seedersWanted) continue;
+      if (this.isBanned(known.peerId, now)) continue;
+      if (notBeforeMs > now) {
+        this.#state.timers.lower("dial", notBeforeMs);
+        continue;
+      }
+      const rank = this.#rank(known, seeders);
+      if (rank < bestRank) continue;
+      ties = rank > bestRank ? 1 : ties + 1;
+      if (ties === 1 || this.#state.prng.below(ties) === 0) best = candidate;
+      bestRank = rank;
+    }
+    return best;
+  }
+
+  #rank({ seeder, zone }: KnownPeer, seeders: number): number {
+    if (seeder) return seeders === 0 ? 3 : 0;
+    return zone === this.#state.config.zone ? 2 : 1;
+  }
+
+  #remember(known: KnownPeer): Candidate | undefined {
+    const old = this.#candidates.get(known.peerId);
+    if (old !== undefined) {
+      // What a linked peer proved about itself isn't replaced by what others say of it.
+      if (old.state !== "linked") old.known = known;
+      return old;
+    }
+    if (this.#candidates.size >= candidatesMax && !this.#makeRoom()) return undefined;
+    const [failures, notBeforeMs] = [0, 0];
+    const state = "known" as const;
+    const candidate: Candidate = { known, artifacts: new Set(), state, failures, notBeforeMs };
+    this.#candidates.set(known.peerId, candidate);
+    return candidate;
+  }
+
+  #makeRoom(): boolean {
+    for (const [peer, { state }] of this.#candidates) {
+      if (state !== "known") continue;
+      this.#candidates.delete(peer);
+      return true;
+    }
+    return false;
+  }
+
+  /** Between half and all of a pause, so that those who lost the same peer don't come back at once. */
+  #jittered(pauseMs: Millis): Millis {
+    return pauseMs * (0.5 + this.#state.prng.next() / 2);
+  }
+}

@@ -1,0 +1,118 @@
+// What can be tuned in the scheduler without changing it. Bounds of collections are not here but in
+// limits.ts; these are policies, with when each wins.
+import {
+  downloadBytesOpenMax,
+  hostLinksMax,
+  seederLinksMax,
+  uploadSlotsForNewcomers,
+  uploadSlotsMax,
+  windowBytesMax,
+  windowBytesMin,
+} from "../limits.ts";
+import type { Bytes, Millis } from "../units.ts";
+import { mebibyte } from "../units.ts";
+
+export interface SwarmConfig {
+  /** A seeder offers each link other pieces, so that each goes out once before any goes out twice. */
+  readonly seeder: boolean;
+  /** Peers of the same zone go first. */
+  readonly zone: string;
+  readonly linksMax: number;
+  /** Links of an artifact that this node dials for; it accepts more. 8 to 16 make a well-mixed graph. */
+  readonly linksWanted: number;
+  /** Dials at once. */
+  readonly dialsMax: number;
+  readonly downloadBytesOpenMax: Bytes;
+  /** Share of that which only seeders are asked for. */
+  readonly seederOpenShare: number;
+  readonly windowBytesMin: Bytes;
+  readonly windowBytesMax: Bytes;
+  /** A window holds what a link delivers in this time: longer wins on long links, shorter at the end. */
+  readonly windowMs: Millis;
+  readonly uploadSlots: number;
+  readonly uploadSlotsForNewcomers: number;
+  /** A peer that offers fewer pieces of an artifact is a newcomer. */
+  readonly newcomerPieces: number;
+  /** How much sooner than others a peer of the same zone is served: it waits less, and nobody starves. */
+  readonly nearHeadStartMs: Millis;
+  /**
+   * How much sooner a peer is served for each piece that it has less than we, and at most: less than a
+   * stall. Without, the last of 100 hosts took 1.26 times the bound (2 GiB), half of them 1.09.
+   */
+  readonly behindHeadStartMs: Millis;
+  readonly behindHeadStartMsMax: Millis;
+  /** How long a have may wait for company on a busy link that lacks the piece. */
+  readonly haveDelayMs: Millis;
+  /** The same where the other side has the piece, and only counts copies. */
+  readonly haveDelayKnownMs: Millis;
+  /** Without a chunk for this long, what a link was asked for goes elsewhere. */
+  readonly requestStallMs: Millis;
+  /** Without a chunk for this long, a link with open requests is dropped. */
+  readonly linkStallMs: Millis;
+  /** A link on which neither side can want anything is dropped after this. */
+  readonly linkIdleMs: Millis;
+  /** When everything is asked for, what is open for this long is also asked of an idle link. */
+  readonly endgameMs: Millis;
+  /** How many links may be asked for the same chunk at once. */
+  readonly endgameCopies: number;
+  /**
+   * What a seeder keeps on offer over all links of an artifact: enough to keep its way up busy. More is
+   * promised to somebody who must wait for it, and missing to all others meanwhile. In a world of 300
+   * hosts and pieces of 4 MiB, two pieces for each of 256 links were so long in coming that links
+   * stalled.
+   */
+  readonly offeredBytes: Bytes;
+  /** And at least so many pieces. */
+  readonly offeredPieces: number;
+  /** What one link is offered at most: so many pieces, or so many bytes if that is more. */
+  readonly offeredPiecesPerLink: number;
+  readonly offeredBytesPerLink: Bytes;
+  /** What wasn't taken for so long doesn't count as on offer any more. */
+  readonly offeredMs: Millis;
+  /** A piece with so many copies among hosts isn't asked of a seeder while hosts deliver. */
+  readonly commonCopies: number;
+  /** First pause after a failed dial; doubles with each. */
+  readonly dialBackoffMs: Millis;
+  readonly dialBackoffMsMax: Millis;
+  /** Log every piece, not only what goes wrong. */
+  readonly logPieces: boolean;
+}
+
+/** The configuration of a host or a seeder, with what is not given filled in. */
+export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
+  return {
+    seeder: false,
+    zone: "",
+    linksMax: given.seeder === true ? seederLinksMax : hostLinksMax,
+    linksWanted: 12,
+    dialsMax: 8,
+    downloadBytesOpenMax,
+    seederOpenShare: 1 / 6,
+    windowBytesMin,
+    windowBytesMax,
+    windowMs: 150,
+    uploadSlots: uploadSlotsMax,
+    uploadSlotsForNewcomers,
+    newcomerPieces: 4,
+    nearHeadStartMs: 200,
+    behindHeadStartMs: 30,
+    behindHeadStartMsMax: 4000,
+    haveDelayMs: 50,
+    haveDelayKnownMs: 1000,
+    requestStallMs: 8000,
+    linkStallMs: 30_000,
+    linkIdleMs: 30_000,
+    endgameMs: 500,
+    endgameCopies: 2,
+    offeredBytes: 8 * mebibyte,
+    offeredBytesPerLink: 4 * mebibyte,
+    offeredPieces: 12,
+    offeredPiecesPerLink: 2,
+    offeredMs: 1000,
+    commonCopies: 2,
+    dialBackoffMs: 1000,
+    dialBackoffMsMax: 60_000,
+    logPieces: false,
+    ...given,
+  };
+}

@@ -1,0 +1,300 @@
+// Asking for chunks and dealing with what comes back: windows, endgame, stalls. What to ask for is
+// picker.ts.
+//
+// Invariants: the bytes asked for and not yet stored stay within `downloadBytesOpenMax` and one run
+// more; a chunk that isn't held is asked for somewhere, listed as to be asked for, or being stored.
+import { requestsPerLinkMax } from "../limits.ts";
+import { assert } from "../error.ts";
+import type { Bytes, ChunkIndex, Millis } from "../units.ts";
+import type { Artifact } from "./artifact.ts";
+import type { SwarmConfig } from "./config.ts";
+import type { RequestId } from "./events.ts";
+import type { Link, Peer } from "./peers.ts";
+import {
+  firstRepeatable,
+  firstUnrequested,
+  hasRoom,
+  lateAt,
+  lateRequest,
+  nothing,
+  rarestPiece,
+  repeatableRun,
+  unrequestedRun,
+} from "./picker.ts";
+import type { Request } from "./requests.ts";
+import type { SwarmState } from "./state.ts";
+
+/** Starved links are looked at again when an eighth of the memory is free: not at every chunk. */
+const roomyShare = 7 / 8;
+
+export class Downloads {
+  readonly #state: SwarmState;
+
+  constructor(state: SwarmState) {
+    this.#state = state;
+  }
+
+  /** Asks the links that were touched, seeders and near peers first, until nothing changes. */
+  pump(now: Millis): void {
+    const { dirty, bytesOpen, config } = this.#state;
+    if (this.#state.hasStarved && bytesOpen < roomyBytes(config)) {
+      this.#state.hasStarved = false;
+      for (const link of this.#state.links.values()) if (link.isStarved) this.#state.touch(link);
+    }
+    while (dirty.length > 0) {
+      if (dirty.length > 1) dirty.sort(byTurn);
+      const link = dirty.pop() as Link;
+      link.isDirty = false;
+      if (this.#state.links.has(link.id)) this.#fill(link, now);
+    }
+  }
+
+  /** A chunk came. False when nobody asked this link for it now. */
+  receive(link: Link, id: RequestId, chunk: ChunkIndex, now: Millis): boolean {
+    const request = this.#state.requests.find(id);
+    if (request === undefined || request.link !== link) return false;
+    if (chunk !== request.firstChunk + request.arrived) return false;
+    const { artifact } = request;
+    const bytes = artifact.chunkBytes(chunk);
+    request.arrived += 1;
+    link.progressMs = now;
+    link.isStalled = false;
+    link.window.deliver(bytes, now);
+    if (!request.isCancelled) this.#close(request, bytes);
+    if (artifact.isArrived(chunk) || !this.#state.artifacts.has(artifact.slot)) {
+      if (!request.isCancelled) artifact.release(chunk);
+      artifact.bytesDiscarded += bytes;
+      this.#state.outputs.discard(link.id, id, chunk);
+    } else {
+      if (request.isCancelled) artifact.take(chunk);
+      artifact.beginStoring(chunk, link.known.seeder);
+      this.#state.bytesOpen += bytes;
+      this.#state.outputs.accept(link.id, id, artifact.slot, chunk);
+    }
+    if (request.arrived === request.count) this.#end(request);
+    this.#state.touch(link);
+    return true;
+  }
+
+  /** A chunk is held now: requests that ask for nothing else any more are cancelled. */
+  afterStored(artifact: Artifact, chunk: ChunkIndex): void {
+    this.#state.bytesOpen -= artifact.chunkBytes(chunk);
+    if (artifact.requestedCopies(chunk) === 0) return;
+    for (const { link } of artifact.peers) {
+      for (const request of link.requests) {
+        if (request.artifact === artifact && covers(request, chunk) && isMoot(request)) {
+          this.cancel(request);
+        }
+      }
+    }
+  }
+
+  /** A chunk was refused: it is asked for again. */
+  afterRefused(artifact: Artifact, chunk: ChunkIndex): void {
+    this.#state.bytesOpen -= artifact.chunkBytes(chunk);
+    this.#state.wakeAll(artifact);
+  }
+
+  /** The other side ended a request of ours. False when there is none. */
+  reject(link: Link, id: RequestId): boolean {
+    const request = this.#state.requests.find(id);
+    if (request === undefined || request.link !== link) return false;
+    this.#giveUp(request);
+    this.#end(request);
+    this.#state.touch(link);
+    return true;
+  }
+
+  /** Says that a request isn't wanted any more; it stays open until the other side ends it. */
+  cancel(request: Request): void {
+    if (request.isCancelled) return;
+    this.#giveUp(request);
+    request.isCancelled = true;
+    this.#state.outputs.cancel(request.link.id, request.id);
+    this.#state.touch(request.link);
+  }
+
+  /** The link is gone. */
+  closeLink(link: Link): void {
+    for (const request of link.requests) {
+      this.#giveUp(request);
+      this.#state.requests.close(request);
+    }
+    link.requests.length = 0;
+  }
+
+  /** Cancels what is open for an artifact that the peer, or this node, isn't a member of any more. */
+  cancelOf(peer: Peer): void {
+    for (const request of peer.link.requests) {
+      if (request.artifact === peer.artifact) this.cancel(request);
+    }
+  }
+
+  /** Moves what slow links were asked for elsewhere. Answers the links that have stalled for good. */
+  watch(now: Millis): readonly Link[] {
+    const { requestStallMs, linkStallMs } = this.#state.config;
+    const stalled: Link[] = [];
+    for (const link of this.#state.links.values()) {
+      if (link.requests.length === 0) continue;
+      // Sums, as the timer was set by: differences of fractions can come out a little smaller for ever.
+      if (now >= link.progressMs + linkStallMs) {
+        stalled.push(link);
+        continue;
+      }
+      const isLate = now >= link.progressMs + requestStallMs;
+      if (isLate && !link.isStalled) this.#stall(link, now);
+      const dueMs = link.isStalled ? linkStallMs : requestStallMs;
+      this.#state.timers.lower("stall", link.progressMs + dueMs);
+    }
+    return stalled;
+  }
+
+  #fill(link: Link, now: Millis): void {
+    link.isStarved = false;
+    while (hasRoom(link, requestsPerLinkMax) && !this.#state.requests.isFull) {
+      if (this.#state.bytesOpen >= this.#bytesOpenMax(link)) {
+        link.isStarved = true;
+        this.#state.hasStarved = true;
+        return;
+      }
+      if (!this.#askRarest(link, now)) break;
+    }
+    if (link.requests.length === 0) this.#repeatLate(link, now);
+  }
+
+  /** Some room is left to seeders: what one offers is offered to nobody else, and waits for us. */
+  #bytesOpenMax(link: Link): Bytes {
+    const { downloadBytesOpenMax, seederOpenShare } = this.#state.config;
+    return link.known.seeder ? downloadBytesOpenMax : downloadBytesOpenMax * (1 - seederOpenShare);
+  }
+
+  #askRarest(link: Link, now: Millis): boolean {
+    for (const peer of link.byPriority) {
+      if (peer.isExhausted || !peer.isLive) continue;
+      const { artifact } = peer;
+      const piece = rarestPiece(peer, this.#state.config);
+      if (piece === nothing) {
+        peer.isExhausted = true;
+        continue;
+      }
+      const first = firstUnrequested(artifact, piece);
+      this.#ask(peer, first, unrequestedRun(artifact, first), now);
+      return true;
+    }
+    return false;
+  }
+
+  #repeatLate(link: Link, now: Millis): void {
+    const { config, timers } = this.#state;
+    for (const peer of link.byPriority) {
+      if (!peer.isLive || peer.artifact.isComplete) continue;
+      const request = lateRequest(peer, config);
+      if (request === undefined) {
+        // Not yet: others may ask for the rest without this link hearing of it.
+        if (peer.artifact.isAskable) timers.lower("endgame", now + config.endgameMs);
+        continue;
+      }
+      const dueMs = lateAt(request, config);
+      if (dueMs > now) {
+        timers.lower("endgame", dueMs);
+        continue;
+      }
+      const first = firstRepeatable(request, config);
+      this.#ask(peer, first, repeatableRun(peer.artifact, first, config), now);
+      return;
+    }
+  }
+
+  #ask(peer: Peer, first: ChunkIndex, count: number, now: Millis): void {
+    const { link, artifact } = peer;
+    assert(count > 0, "a request asks for something");
+    if (link.requests.length === 0) {
+      link.window.begin(now);
+      const { requestStallMs, linkStallMs } = this.#state.config;
+      // A stalled link has one more try, not the whole time again.
+      const sinceMs = link.isStalled ? now - (linkStallMs - requestStallMs) : now;
+      link.progressMs = Math.max(link.progressMs, sinceMs);
+      this.#state.timers.lower("stall", now + requestStallMs);
+    }
+    const request = this.#state.requests.open(link, artifact, first, count, now);
+    link.requests.push(request);
+    for (let chunk = first; chunk < first + count; chunk += 1) artifact.take(chunk);
+    const bytes = runBytes(artifact, first, count);
+    link.bytesOpen += bytes;
+    this.#state.bytesOpen += bytes;
+    if (!link.known.seeder) artifact.bytesOpenAtHosts += bytes;
+    this.#state.outputs.request(link.id, artifact.slot, request.id, first, count);
+    if (!this.#state.config.logPieces) return;
+    const { piece } = request;
+    const peerId = link.known.peerId;
+    const { cid } = artifact;
+    this.#state.log({ type: "pieceRequested", at: now, artifact: cid, piece, peer: peerId, bytes });
+  }
+
+  #stall(link: Link, now: Millis): void {
+    this.#state.logStall(link, link.requests.length, now);
+    link.isStalled = true;
+    for (const request of link.requests) this.cancel(request);
+  }
+
+  /** What hasn't arrived is to be asked for again. */
+  #giveUp(request: Request): void {
+    if (request.isCancelled) return;
+    const { artifact, firstChunk, count, arrived } = request;
+    let isWanted = false;
+    for (let chunk = firstChunk + arrived; chunk < firstChunk + count; chunk += 1) {
+      if (artifact.release(chunk)) isWanted = true;
+    }
+    this.#close(request, runBytes(artifact, firstChunk + arrived, count - arrived));
+    if (isWanted) this.#state.wakeAll(artifact);
+  }
+
+  /** Bytes that the link isn't asked for any more. */
+  #close({ link, artifact }: Request, bytes: Bytes): void {
+    link.bytesOpen -= bytes;
+    this.#state.bytesOpen -= bytes;
+    if (link.known.seeder || bytes === 0) return;
+    artifact.bytesOpenAtHosts -= bytes;
+    if (artifact.bytesOpenAtHosts > 0) return;
+    // Hosts deliver nothing now: what they have copies of may be asked of seeders.
+    for (const peer of artifact.peers) if (peer.link.known.seeder) this.#state.wake(peer);
+  }
+
+  #end(request: Request): void {
+    const { requests } = request.link;
+    requests.splice(requests.indexOf(request), 1);
+    this.#state.requests.close(request);
+  }
+}
+
+/** What may be open when starved links are looked at again. */
+function roomyBytes({ downloadBytesOpenMax, seederOpenShare }: SwarmConfig): Bytes {
+  return downloadBytesOpenMax * (1 - seederOpenShare) * roomyShare;
+}
+
+/** Seeders are asked first, because what one offers is offered to us alone, and then near hosts; the list is drained from its end. */
+function byTurn(a: Link, b: Link): number {
+  return turn(a) - turn(b) || b.id - a.id;
+}
+
+function turn(link: Link): number {
+  if (link.known.seeder) return 3;
+  return link.isNear ? 2 : 1;
+}
+
+function runBytes(artifact: Artifact, first: ChunkIndex, count: number): Bytes {
+  return artifact.pieces.chunkOffset(first + count) - artifact.pieces.chunkOffset(first);
+}
+
+function covers({ firstChunk, count, arrived }: Request, chunk: ChunkIndex): boolean {
+  return chunk >= firstChunk + arrived && chunk < firstChunk + count;
+}
+
+/** Whether all that a request is still to bring is here already. */
+function isMoot({ artifact, firstChunk, count, arrived, isCancelled }: Request): boolean {
+  if (isCancelled) return false;
+  for (let chunk = firstChunk + arrived; chunk < firstChunk + count; chunk += 1) {
+    if (!artifact.isArrived(chunk)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,212 @@
+// How a seeder makes its bytes count: it keeps a few pieces on offer, each to one link, those with the
+// fewest copies first, and links take turns; when a peer has got one, from here or elsewhere, the next
+// piece is offered to whose turn it is. So every piece goes out once before any goes out twice, without
+// a word to the protocol: to a peer, a seeder looks like a host that gets pieces just in time.
+// Nobody starves: every peer that lacks pieces has its turn, also when no other peer passes anything
+// on; what a peer is slow to take stops counting as on offer after a while.
+//
+// Chosen over answering "any piece" requests (the asker knows best what it lacks) and over refusing
+// what went out already (a refused asker has lost a round trip).
+//
+// Invariants: `copies` counts for each piece the peers that have it or are shown it; a peer's
+// `shownOpen…` count what it was shown and doesn't have.
+import type { Bytes, Millis, PieceIndex } from "../units.ts";
+import type { Announcer } from "./announcer.ts";
+import type { Artifact } from "./artifact.ts";
+import { bitfieldOf, hasBit, setBit } from "./bitfield.ts";
+import type { Peer } from "./peers.ts";
+import { RarityOrder } from "./rarity-order.ts";
+import type { SwarmState } from "./state.ts";
+
+/** A piece that was offered to a peer. */
+interface Offer {
+  readonly peer: Peer;
+  readonly piece: PieceIndex;
+  readonly untilMs: Millis;
+}
+
+/** What a seeder knows of one artifact's swarm. */
+interface Deal {
+  readonly copies: RarityOrder;
+  /** Of late, and not yet taken when last looked at. */
+  offers: Offer[];
+  /** Whose turn it is, as a place in the artifact's peers. */
+  turn: number;
+}
+
+export class Handout {
+  readonly #state: SwarmState;
+  readonly #announcer: Announcer;
+  readonly #deals: Map<Artifact, Deal> = new Map();
+  /** Artifacts of which something may be offered now. */
+  readonly #due: Set<Artifact> = new Set();
+
+  constructor(state: SwarmState, announcer: Announcer) {
+    this.#state = state;
+    this.#announcer = announcer;
+  }
+
+  /** A peer has an empty bitfield of ours, and we have its own. */
+  begin(peer: Peer): void {
+    peer.shown = bitfieldOf(peer.artifact.pieces.count);
+    const { copies } = this.#dealOf(peer.artifact);
+    this.#forEach(peer, (piece) => copies.increment(piece));
+    this.touch(peer);
+  }
+
+  /** A peer has a piece now. Call before its bit is set in `offered`. */
+  gain(peer: Peer, piece: PieceIndex): void {
+    if (peer.shown === undefined) return;
+    if (!hasBit(peer.shown, piece)) {
+      this.#dealOf(peer.artifact).copies.increment(piece);
+      return;
+    }
+    peer.shownOpenCount -= 1;
+    peer.shownOpenBytes -= this.#bytes(peer, piece);
+  }
+
+  /** A peer doesn't have a piece after all. Call after its bit was cleared in `offered`. */
+  lose(peer: Peer, piece: PieceIndex): void {
+    if (peer.shown === undefined) return;
+    if (!hasBit(peer.shown, piece)) {
+      this.#dealOf(peer.artifact).copies.decrement(piece);
+      return;
+    }
+    peer.shownOpenCount += 1;
+    peer.shownOpenBytes += this.#bytes(peer, piece);
+  }
+
+  /** Something changed for a peer: the next `deal` looks at its artifact. */
+  touch(peer: Peer): void {
+    if (peer.shown !== undefined) this.#due.add(peer.artifact);
+  }
+
+  /** All offers are looked at again: some may be too old to count. */
+  touchAll(): void {
+    for (const artifact of this.#deals.keys()) this.#due.add(artifact);
+  }
+
+  /** Offers what there is room for. */
+  deal(now: Millis): void {
+    if (this.#due.size === 0) return;
+    for (const artifact of this.#due) this.#dealOut(artifact, now);
+    this.#due.clear();
+  }
+
+  /** A peer is gone, or begins again. */
+  end(peer: Peer): void {
+    if (peer.shown === undefined) return;
+    const { copies } = this.#dealOf(peer.artifact);
+    this.#forEach(peer, (piece) => copies.decrement(piece));
+    this.touch(peer);
+    peer.shown = undefined;
+    peer.shownOpenCount = 0;
+    peer.shownOpenBytes = 0;
+  }
+
+  /** A piece can be served now. */
+  add(artifact: Artifact, piece: PieceIndex): void {
+    this.#dealOf(artifact).copies.add(piece);
+    this.#due.add(artifact);
+  }
+
+  /** A piece can't be served any more. */
+  withdraw(artifact: Artifact, piece: PieceIndex): void {
+    this.#dealOf(artifact).copies.remove(piece);
+  }
+
+  forget(artifact: Artifact): void {
+    this.#deals.delete(artifact);
+    this.#due.delete(artifact);
+  }
+
+  #dealOut(artifact: Artifact, now: Millis): void {
+    const { offeredBytes, offeredPieces, offeredMs } = this.#state.config;
+    const deal = this.#dealOf(artifact);
+    deal.offers = deal.offers.filter((offer) => offer.untilMs > now && isOpen(offer));
+    let bytes = 0;
+    for (const { piece } of deal.offers) bytes += artifact.pieces.bytes(piece);
+    while (bytes < offeredBytes || deal.offers.length < offeredPieces) {
+      const offer = this.#offerNext(artifact, deal, now + offeredMs);
+      if (offer === undefined) break;
+      deal.offers.push(offer);
+      bytes += artifact.pieces.bytes(offer.piece);
+    }
+    for (const { peer } of deal.offers) if (peer.pendingCount > 0) this.#announcer.flush(peer);
+    const oldest = deal.offers[0];
+    if (oldest !== undefined) this.#state.timers.lower("offers", oldest.untilMs);
+  }
+
+  /** Offers a piece to the next peer in turn that lacks one and doesn't have enough to ask for. */
+  #offerNext({ peers }: Artifact, deal: Deal, untilMs: Millis): Offer | undefined {
+    for (let tries = 0; tries < peers.length; tries += 1) {
+      deal.turn = (deal.turn + 1) % peers.length;
+      const peer = peers[deal.turn] as Peer;
+      const piece = this.#wantsMore(peer) ? this.#rarestFor(peer, deal.copies) : undefined;
+      if (piece === undefined || peer.shown === undefined) continue;
+      deal.copies.increment(piece);
+      setBit(peer.shown, piece);
+      peer.shownOpenCount += 1;
+      peer.shownOpenBytes += this.#bytes(peer, piece);
+      this.#announcer.append(peer, piece);
+      return { peer, piece, untilMs };
+    }
+    return undefined;
+  }
+
+  #rarestFor(peer: Peer, copies: RarityOrder): PieceIndex | undefined {
+    for (let place = 0; place < copies.size; place += 1) {
+      const piece = copies.at(place);
+      if (!this.#knows(peer, piece)) return piece;
+    }
+    return undefined;
+  }
+
+  #wantsMore({
+    offered,
+    offeredCount,
+    shown,
+    shownOpenCount,
+    shownOpenBytes,
+    artifact,
+  }: Peer): boolean {
+    if (shown === undefined || offered === undefined) return false;
+    if (offeredCount === artifact.pieces.count) return false;
+    const { offeredPiecesPerLink, offeredBytesPerLink } = this.#state.config;
+    return shownOpenCount < offeredPiecesPerLink || shownOpenBytes < offeredBytesPerLink;
+  }
+
+  #knows({ shown, offered }: Peer, piece: PieceIndex): boolean {
+    if (shown !== undefined && hasBit(shown, piece)) return true;
+    return offered !== undefined && hasBit(offered, piece);
+  }
+
+  #forEach(peer: Peer, visit: (piece: PieceIndex) => void): void {
+    for (let piece = 0; piece < peer.artifact.pieces.count; piece += 1) {
+      if (this.#knows(peer, piece)) visit(piece);
+    }
+  }
+
+  #bytes(peer: Peer, piece: PieceIndex): Bytes {
+    return peer.artifact.pieces.bytes(piece);
+  }
+
+  #dealOf(artifact: Artifact): Deal {
+    const known = this.#deals.get(artifact);
+    if (known !== undefined) return known;
+    const copies = new RarityOrder(artifact.pieces.count, this.#state.prng.child(artifact.slot));
+    for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
+      if (hasBit(artifact.offer, piece)) copies.add(piece);
+    }
+    const deal = { copies, offers: [], turn: 0 };
+    this.#deals.set(artifact, deal);
+    return deal;
+  }
+}
+
+/** Whether the peer is still there, and without the piece. */
+function isOpen({ peer, piece }: Offer): boolean {
+  const { shown, offered } = peer;
+  if (shown === undefined || offered === undefined) return false;
+  return hasBit(shown, piece) && !hasBit(offered, piece);
+}

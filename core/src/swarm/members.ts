@@ -1,0 +1,179 @@
+// Who is a member of what: the exchange of join, bitfield, haves and leave on each link, and what
+// follows for the counts of copies. A peer record exists while the peer's passport allows the artifact.
+import { peersPerMessageMax } from "../limits.ts";
+import type { Millis, PieceIndex } from "../units.ts";
+import type { Announcer } from "./announcer.ts";
+import type { Artifact } from "./artifact.ts";
+import { bitfieldOf, clearBit, hasBit, isBitfieldOf, setBit } from "./bitfield.ts";
+import type { Downloads } from "./downloads.ts";
+import type { HavesReceived } from "./events.ts";
+import type { Handout } from "./handout.ts";
+import { type Link, Peer } from "./peers.ts";
+import type { SwarmState } from "./state.ts";
+import type { Uploads } from "./uploads.ts";
+
+export interface MembersDeps {
+  readonly state: SwarmState;
+  readonly downloads: Downloads;
+  readonly uploads: Uploads;
+  readonly announcer: Announcer;
+  readonly handout: Handout;
+}
+
+export class Members {
+  readonly #deps: MembersDeps;
+
+  constructor(deps: MembersDeps) {
+    this.#deps = deps;
+  }
+
+  /** The peer may be a member. No-op when that is known. */
+  allow(link: Link, artifact: Artifact): void {
+    if (link.peers.has(artifact.slot)) return;
+    const peer = new Peer(link, artifact);
+    link.addPeer(peer);
+    artifact.peers.push(peer);
+    this.#deps.state.outputs.push({ type: "join", link: link.id, artifact: artifact.slot });
+  }
+
+  /** The peer may not be a member any more, or this node leaves: nothing more is given or taken. */
+  part(peer: Peer): void {
+    const { link, artifact } = peer;
+    this.leave(peer);
+    link.removePeer(peer);
+    artifact.peers.splice(artifact.peers.indexOf(peer), 1);
+    this.#deps.state.outputs.push({ type: "leave", link: link.id, artifact: artifact.slot });
+  }
+
+  /** The peer joined, maybe again. */
+  join(peer: Peer): void {
+    this.#forgetOffer(peer);
+    this.#sendBitfield(peer);
+  }
+
+  /** The peer left; it may join again. */
+  leave(peer: Peer): void {
+    this.#deps.downloads.cancelOf(peer);
+    this.#deps.uploads.cancelOf(peer);
+    this.#forgetOffer(peer);
+    this.#deps.announcer.forget(peer);
+    peer.hasOurs = false;
+  }
+
+  /** The link of a peer is gone. */
+  unlink(peer: Peer): void {
+    this.#forgetOffer(peer);
+    this.#deps.announcer.forget(peer);
+    peer.artifact.peers.splice(peer.artifact.peers.indexOf(peer), 1);
+  }
+
+  /** What the peer offers, all of it. False for a field that isn't of this artifact. */
+  setOffer(peer: Peer, pieces: Uint8Array): boolean {
+    const { artifact } = peer;
+    if (!isBitfieldOf(pieces, artifact.pieces.count)) return false;
+    const isFirst = peer.offered === undefined;
+    this.#forgetOffer(peer);
+    peer.offered = pieces;
+    for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
+      if (!hasBit(pieces, piece)) continue;
+      artifact.rarity.increment(piece);
+      peer.offeredCount += 1;
+    }
+    if (!peer.hasOurs) this.#sendBitfield(peer);
+    if (this.#deps.state.config.seeder) this.#deps.handout.begin(peer);
+    if (isFirst) this.#tellPeers(peer);
+    this.#deps.state.wake(peer);
+    return true;
+  }
+
+  /** What the peer offers besides. False when a piece isn't of this artifact, or no bitfield came. */
+  addOffers(peer: Peer, { pieces, count }: HavesReceived): boolean {
+    const { artifact, offered } = peer;
+    if (offered === undefined) return true;
+    let isWanted = false;
+    for (let index = 0; index < count; index += 1) {
+      const piece = pieces[index] as number;
+      if (piece >= artifact.pieces.count) return false;
+      this.gain(peer, piece);
+      if (artifact.unrequested(piece) > 0) isWanted = true;
+    }
+    if (isWanted) this.#deps.state.wake(peer);
+    // Something to repeat at the end, when everything is asked for already.
+    else if (!artifact.isComplete) this.#deps.state.touch(peer.link);
+    this.#deps.handout.touch(peer);
+    return true;
+  }
+
+  /** The peer has one more piece. */
+  gain(peer: Peer, piece: PieceIndex): void {
+    const { artifact, offered } = peer;
+    if (offered === undefined || hasBit(offered, piece)) return;
+    this.#deps.handout.gain(peer, piece);
+    setBit(offered, piece);
+    peer.offeredCount += 1;
+    artifact.rarity.increment(piece);
+  }
+
+  /** The peer doesn't serve a piece that it offered. */
+  lose(peer: Peer, piece: PieceIndex): void {
+    const { artifact, offered } = peer;
+    if (offered === undefined || !hasBit(offered, piece)) return;
+    clearBit(offered, piece);
+    this.#deps.handout.lose(peer, piece);
+    peer.offeredCount -= 1;
+    artifact.rarity.decrement(piece);
+  }
+
+  /** Since when neither side of a link can want anything, as of now. */
+  needless(link: Link, now: Millis): Millis | undefined {
+    link.unneededSinceMs = isNeeded(link) ? undefined : (link.unneededSinceMs ?? now);
+    return link.unneededSinceMs;
+  }
+
+  #sendBitfield(peer: Peer): void {
+    const { link, artifact } = peer;
+    this.#deps.announcer.forget(peer);
+    peer.hasOurs = true;
+    const { offer, slot } = artifact;
+    // A seeder shows each peer its pieces one by one.
+    const seeds = this.#deps.state.config.seeder;
+    const pieces = seeds ? bitfieldOf(artifact.pieces.count) : offer.slice();
+    this.#deps.state.outputs.push({ type: "bitfield", link: link.id, artifact: slot, pieces });
+  }
+
+  #forgetOffer(peer: Peer): void {
+    const { artifact, offered } = peer;
+    this.#deps.handout.end(peer);
+    if (offered === undefined) return;
+    for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
+      if (hasBit(offered, piece)) artifact.rarity.decrement(piece);
+    }
+    peer.offered = undefined;
+    peer.offeredCount = 0;
+    peer.isExhausted = false;
+  }
+
+  /** A newcomer hears of other members that can be dialed. */
+  #tellPeers(peer: Peer): void {
+    const { artifact, link } = peer;
+    const others = artifact.peers.filter((p) => p !== peer && p.link.known.addresses.length > 0);
+    const sample = [];
+    while (others.length > 0 && sample.length < peersPerMessageMax) {
+      const place = this.#deps.state.prng.below(others.length);
+      const [other] = others.splice(place, 1);
+      if (other !== undefined) sample.push(other.link.known);
+    }
+    if (sample.length === 0) return;
+    const { outputs } = this.#deps.state;
+    outputs.push({ type: "peers", link: link.id, artifact: artifact.slot, peers: sample });
+  }
+}
+
+function isNeeded(link: Link): boolean {
+  for (const peer of link.peers.values()) {
+    if (!peer.isLive) continue;
+    const theirsComplete = peer.offeredCount === peer.artifact.pieces.count;
+    if (!theirsComplete || !peer.artifact.isComplete) return true;
+  }
+  return false;
+}

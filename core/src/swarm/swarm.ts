@@ -1,0 +1,364 @@
+// The piece scheduler: one machine for each host, over all its artifacts. Who to ask for which chunks,
+// whom to answer, what to announce, whom to drop. It moves no bytes, hashes nothing, has no clock and
+// no randomness of its own: events.ts says what it is told and what it orders.
+//
+// Call `handle`, then `poll` until undefined, then arrange for a `deadline` at `nextDeadline()`. What a
+// remote peer says never throws; what breaks the protocol ends its link. The same seed and the same
+// inputs give the same outputs.
+import { assert } from "../error.ts";
+import { artifactsPerNodeMax } from "../limits.ts";
+import type { Prng } from "../prng.ts";
+import type { Millis } from "../units.ts";
+import { Announcer } from "./announcer.ts";
+import { Artifact } from "./artifact.ts";
+import { clearBit } from "./bitfield.ts";
+import { Candidates } from "./candidates.ts";
+import type { SwarmConfig } from "./config.ts";
+import { Downloads } from "./downloads.ts";
+import type {
+  ArtifactJoined,
+  ArtifactProgress,
+  ArtifactSlot,
+  ChunkRefused,
+  ChunkStored,
+  DropReason,
+  LinkOpened,
+  SwarmInput,
+  SwarmOutput,
+  UploadEnded,
+} from "./events.ts";
+import { Handout } from "./handout.ts";
+import { Members } from "./members.ts";
+import { Link, type Peer } from "./peers.ts";
+import { SwarmState } from "./state.ts";
+import { Uploads } from "./uploads.ts";
+import { waitsFor } from "./waits-for.ts";
+
+/** What is about an open link; a stored or refused chunk outlives the link it came by. */
+type LinkInput = Exclude<
+  Extract<SwarmInput, { link: number }>,
+  { type: "linkOpened" | "chunkStored" | "chunkRefused" }
+>;
+
+export class Swarm {
+  readonly #state: SwarmState;
+  readonly #prng: Prng;
+  readonly #downloads: Downloads;
+  readonly #uploads: Uploads;
+  readonly #announcer: Announcer;
+  readonly #handout: Handout;
+  readonly #members: Members;
+  readonly #candidates: Candidates;
+  #now: Millis = 0;
+
+  constructor(config: SwarmConfig, prng: Prng) {
+    this.#prng = prng.child(1);
+    const state = new SwarmState(config, prng.child(2));
+    this.#state = state;
+    this.#downloads = new Downloads(state);
+    this.#uploads = new Uploads(state);
+    this.#announcer = new Announcer(state);
+    this.#handout = new Handout(state, this.#announcer);
+    const [downloads, uploads] = [this.#downloads, this.#uploads];
+    const [announcer, handout] = [this.#announcer, this.#handout];
+    this.#members = new Members({ state, downloads, uploads, announcer, handout });
+    this.#candidates = new Candidates(state);
+  }
+
+  handle(input: SwarmInput, now: Millis): void {
+    assert(now >= this.#now, "time doesn't go back");
+    this.#now = now;
+    this.#apply(input, now);
+    this.#handout.deal(now);
+    this.#downloads.pump(now);
+    while (this.#uploads.next(now) !== undefined);
+    if (this.#state.timers.take("dial", now)) this.#candidates.dial(now);
+  }
+
+  /** The next order, valid until the next call; undefined when there is none. */
+  poll(): SwarmOutput | undefined {
+    return this.#state.outputs.poll();
+  }
+
+  nextDeadline(): Millis | undefined {
+    return this.#state.timers.next();
+  }
+
+  /** What an artifact has come to; undefined when this node isn't a member. */
+  progress(slot: ArtifactSlot, now: Millis): ArtifactProgress | undefined {
+    const artifact = this.#state.artifacts.get(slot);
+    if (artifact === undefined) return undefined;
+    const { chunksHeld, piecesHeld, pieces } = artifact;
+    const { bytesFromSeeders, bytesFromPeers, bytesRefused, bytesDiscarded, bytesSent } = artifact;
+    return {
+      chunksHeld,
+      chunksCount: pieces.chunksCount,
+      piecesHeld,
+      piecesCount: pieces.count,
+      bytesFromSeeders,
+      bytesFromPeers,
+      bytesRefused,
+      bytesDiscarded,
+      bytesSent,
+      links: artifact.peers.filter((peer) => peer.isLive).length,
+      waitsFor: waitsFor(artifact, this.#candidates.countFor(slot), now),
+    };
+  }
+
+  stats(): unknown {
+    let open = 0,
+      queued = 0,
+      active = 0;
+    for (const l of this.#state.links.values()) {
+      open += l.requests.length;
+      queued += l.queue.length;
+      if (l.active) active++;
+    }
+    let askable = 0;
+    for (const a of this.#state.artifacts.values())
+      for (let i = 0; i < a.rarity.size; i++) if (a.rarity.copies(a.rarity.at(i)) > 0) askable++;
+    return {
+      open,
+      queued,
+      active,
+      askable,
+      links: this.#state.links.size,
+      mb: this.#state.bytesOpen / 2 ** 20,
+    };
+  } // DBG
+  #apply(input: SwarmInput, now: Millis): void {
+    switch (input.type) {
+      case "artifactJoined":
+        return this.#joinArtifact(input, now);
+      case "artifactLeft":
+        return this.#leaveArtifact(input.artifact, now);
+      case "candidatesOffered":
+        if (!this.#state.artifacts.has(input.artifact)) return undefined;
+        return this.#candidates.offer(input.artifact, input.peers, now);
+      case "linkOpened":
+        return this.#openLink(input, now);
+      case "dialFailed": {
+        const failures = this.#candidates.failed(input.peer, now);
+        if (failures === 0) return undefined;
+        return this.#state.log({ type: "dialFailed", at: now, peer: input.peer, failures });
+      }
+      case "chunkStored":
+        return this.#store(input, now);
+      case "chunkRefused":
+        return this.#refuse(input, now);
+      case "deadline":
+        return this.#wake(now);
+      default: {
+        const link = this.#state.links.get(input.link);
+        // The link was dropped, and what it said last was on its way.
+        if (link !== undefined) this.#applyToLink(link, input, now);
+        else if (input.type === "chunkReceived") this.#discard(input);
+      }
+    }
+  }
+
+  #applyToLink(link: Link, input: LinkInput, now: Millis): void {
+    switch (input.type) {
+      case "linkClosed":
+        this.#closeLink(link, now);
+        this.#state.log({ type: "linkClosed", at: now, peer: link.known.peerId });
+        return;
+      case "permissionChanged":
+        this.#permit(link, input.artifact, input.allowed);
+        return;
+      case "requestReceived": {
+        const peer = link.peers.get(input.artifact);
+        if (this.#uploads.request(link, peer, input) === "illegal") this.#misbehaved(link, now);
+        return;
+      }
+      case "cancelReceived":
+        this.#uploads.cancel(link, input.request);
+        return;
+      case "rejectReceived":
+        this.#rejected(link, input.request, now);
+        return;
+      case "chunkReceived":
+        if (this.#downloads.receive(link, input.request, input.chunk, now)) return;
+        this.#discard(input);
+        this.#misbehaved(link, now);
+        return;
+      case "uploadEnded":
+        this.#uploadEnded(link, input, now);
+        return;
+      case "peerJoined":
+      case "peerLeft":
+      case "bitfieldReceived":
+      case "havesReceived": {
+        const peer = link.peers.get(input.artifact);
+        if (peer !== undefined && !this.#applyToPeer(peer, input)) this.#misbehaved(link, now);
+      }
+    }
+  }
+
+  /** False when the peer broke the protocol. */
+  #applyToPeer(
+    peer: Peer,
+    input: Extract<
+      SwarmInput,
+      { type: "peerJoined" | "peerLeft" | "bitfieldReceived" | "havesReceived" }
+    >,
+  ): boolean {
+    switch (input.type) {
+      case "peerJoined":
+        this.#members.join(peer);
+        return true;
+      case "peerLeft":
+        this.#members.leave(peer);
+        return true;
+      case "bitfieldReceived":
+        return this.#members.setOffer(peer, input.pieces);
+      case "havesReceived":
+        return this.#members.addOffers(peer, input);
+    }
+  }
+
+  #joinArtifact(input: ArtifactJoined, now: Millis): void {
+    const { artifacts, timers, outputs, config } = this.#state;
+    assert(!artifacts.has(input.artifact), "an artifact's slot is used once");
+    assert(artifacts.size < artifactsPerNodeMax, "no more artifacts than a node can have");
+    const artifact = new Artifact(input, this.#prng.child(input.artifact));
+    artifacts.set(input.artifact, artifact);
+    timers.lower("idle", now + config.linkIdleMs);
+    const { cid, chunksHeld } = artifact;
+    this.#state.log({ type: "joined", at: now, artifact: cid, chunksHeld });
+    if (artifact.isComplete) outputs.push({ type: "complete", artifact: artifact.slot });
+  }
+
+  #leaveArtifact(slot: ArtifactSlot, now: Millis): void {
+    const artifact = this.#state.artifacts.get(slot);
+    if (artifact === undefined) return;
+    for (const peer of [...artifact.peers]) this.#members.part(peer);
+    this.#state.artifacts.delete(slot);
+    this.#state.bytesOpen -= artifact.bytesStoring;
+    this.#handout.forget(artifact);
+    this.#candidates.forgetArtifact(slot);
+    this.#state.log({ type: "left", at: now, artifact: artifact.cid });
+  }
+
+  #openLink({ link: id, peer }: LinkOpened, now: Millis): void {
+    const { links, config, timers } = this.#state;
+    assert(!links.has(id), "a link's number is used once");
+    const isBanned = this.#candidates.isBanned(peer.peerId, now);
+    if (isBanned || links.size >= config.linksMax) {
+      this.#state.outputs.push({ type: "drop", link: id, reason: isBanned ? "banned" : "full" });
+      this.#candidates.failed(peer.peerId, now);
+      return;
+    }
+    links.set(id, new Link(id, peer, config));
+    this.#candidates.linked(peer);
+    timers.lower("idle", now + config.linkIdleMs);
+    this.#state.log({ type: "linkOpened", at: now, peer: peer.peerId });
+  }
+
+  #closeLink(link: Link, now: Millis): void {
+    this.#state.links.delete(link.id);
+    this.#downloads.closeLink(link);
+    this.#uploads.closeLink(link);
+    for (const peer of link.peers.values()) this.#members.unlink(peer);
+    this.#candidates.unlinked(link.known.peerId, now);
+  }
+
+  #drop(link: Link, reason: DropReason, now: Millis): void {
+    this.#closeLink(link, now);
+    this.#state.outputs.push({ type: "drop", link: link.id, reason });
+    this.#state.log({ type: "peerDropped", at: now, peer: link.known.peerId, reason });
+  }
+
+  #misbehaved(link: Link, now: Millis): void {
+    this.#candidates.ban(link.known.peerId, now);
+    this.#drop(link, "protocol", now);
+  }
+
+  #permit(link: Link, slot: ArtifactSlot, allowed: boolean): void {
+    const artifact = this.#state.artifacts.get(slot);
+    const peer = link.peers.get(slot);
+    if (artifact !== undefined && allowed) this.#members.allow(link, artifact);
+    else if (peer !== undefined && !allowed) this.#members.part(peer);
+  }
+
+  #rejected(link: Link, id: number, now: Millis): void {
+    const request = this.#state.requests.find(id);
+    if (request === undefined || request.link !== link) return this.#misbehaved(link, now);
+    const peer = link.peers.get(request.artifact.slot);
+    // A peer that refuses a piece doesn't have it any more; one that we cancelled says nothing new.
+    if (!request.isCancelled && peer !== undefined) this.#members.lose(peer, request.piece);
+    this.#downloads.reject(link, id);
+  }
+
+  #store({ artifact: slot, chunk, link: id }: ChunkStored, now: Millis): void {
+    const artifact = this.#state.artifacts.get(slot);
+    if (artifact === undefined) return;
+    const isPieceDone = artifact.store(chunk);
+    this.#downloads.afterStored(artifact, chunk);
+    if (!isPieceDone) return;
+    const piece = artifact.pieces.pieceOf(chunk);
+    if (this.#state.config.logPieces) {
+      const peer = this.#state.links.get(id)?.known.peerId ?? "";
+      this.#state.log({ type: "pieceStored", at: now, artifact: artifact.cid, piece, peer });
+    }
+    if (this.#state.config.seeder) this.#handout.add(artifact, piece);
+    else this.#announcer.announce(artifact, piece, now);
+    if (!artifact.isComplete) return;
+    this.#state.outputs.push({ type: "complete", artifact: slot });
+    this.#state.log({ type: "completed", at: now, artifact: artifact.cid });
+  }
+
+  #refuse({ artifact: slot, chunk, link: id, peer }: ChunkRefused, now: Millis): void {
+    this.#candidates.ban(peer, now);
+    const artifact = this.#state.artifacts.get(slot);
+    if (artifact !== undefined) {
+      artifact.refuse(chunk);
+      this.#downloads.afterRefused(artifact, chunk);
+      const piece = artifact.pieces.pieceOf(chunk);
+      this.#state.log({ type: "chunkRefused", at: now, artifact: artifact.cid, piece, peer });
+    }
+    const link = this.#state.links.get(id);
+    if (link !== undefined) this.#drop(link, "badChunk", now);
+  }
+
+  #uploadEnded(link: Link, input: UploadEnded, now: Millis): void {
+    const upload = this.#uploads.end(link, input, now);
+    if (upload === undefined) return;
+    const { peer, firstChunk, count } = upload;
+    const { artifact } = peer;
+    const piece = artifact.pieces.pieceOf(firstChunk);
+    if (input.outcome === "unreadable") {
+      clearBit(artifact.offer, piece);
+      this.#handout.withdraw(artifact, piece);
+      this.#state.log({ type: "pieceWithdrawn", at: now, artifact: artifact.cid, piece });
+    }
+    const pieceEnd = artifact.pieces.firstChunk(piece) + artifact.pieces.chunkCount(piece);
+    if (input.outcome !== "sent" || firstChunk + count !== pieceEnd) return;
+    if (peer.shown === undefined) return;
+    // A seeder counts what it sent as a copy at once, not when it hears of it, and shows the next.
+    this.#members.gain(peer, piece);
+    this.#handout.touch(peer);
+  }
+
+  #wake(now: Millis): void {
+    const { timers, links, config } = this.#state;
+    if (timers.take("haves", now)) this.#announcer.flushDue(now);
+    if (timers.take("stall", now)) {
+      for (const link of this.#downloads.watch(now)) this.#drop(link, "stalled", now);
+    }
+    if (timers.take("endgame", now)) this.#state.touchAll();
+    if (timers.take("offers", now)) this.#handout.touchAll();
+    if (!timers.take("idle", now) || links.size === 0) return;
+    for (const link of links.values()) {
+      const sinceMs = this.#members.needless(link, now);
+      if (sinceMs !== undefined && now - sinceMs >= config.linkIdleMs) {
+        this.#drop(link, "unneeded", now);
+      }
+    }
+    timers.lower("idle", now + config.linkIdleMs / 2);
+  }
+
+  #discard({ link, request, chunk }: { link: number; request: number; chunk: number }): void {
+    this.#state.outputs.discard(link, request, chunk);
+  }
+}

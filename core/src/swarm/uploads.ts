@@ -1,0 +1,176 @@
+// Answering what peers ask: a short queue for each link, and a bounded number of answers at once, so
+// that each ends soon and can be passed on. Which link is next: the artifact with the highest priority,
+// then who was served longest ago, near peers a little sooner, and those that are behind us sooner
+// still, so that no host is left behind by all its peers. Some slots are for newcomers only: a swarm
+// grows where those without anything get their first pieces.
+//
+// Invariants: a link has at most one active upload; each request ends by its last chunk or a reject.
+import { uploadsQueuedPerLinkMax } from "../limits.ts";
+import type { ChunkIndex, Millis } from "../units.ts";
+import { hasBit } from "./bitfield.ts";
+import type { RequestId, RequestReceived, UploadEnded } from "./events.ts";
+import type { Link, Peer } from "./peers.ts";
+import type { SwarmState } from "./state.ts";
+
+export interface Upload {
+  readonly peer: Peer;
+  readonly request: RequestId;
+  readonly firstChunk: ChunkIndex;
+  readonly count: number;
+  isNewcomers: boolean;
+  isStopping: boolean;
+}
+
+export class Uploads {
+  readonly #state: SwarmState;
+  /** Links with something in their queue. */
+  readonly #waiting: Set<Link> = new Set();
+  #activeCount = 0;
+  /** Of the active ones, those that aren't for newcomers. */
+  #settledCount = 0;
+
+  constructor(state: SwarmState) {
+    this.#state = state;
+  }
+
+  /** Queues a request of a peer. "illegal" when no version of this protocol would send it. */
+  request(
+    link: Link,
+    peer: Peer | undefined,
+    input: RequestReceived,
+  ): "queued" | "rejected" | "illegal" {
+    const { request, firstChunk, count } = input;
+    if (this.#find(link, request) !== undefined) return "illegal";
+    if (peer === undefined || !peer.isLive) return this.#reject(link, request);
+    const { pieces, offer } = peer.artifact;
+    const end = firstChunk + count;
+    if (count < 1 || end > pieces.chunksCount) return "illegal";
+    const piece = pieces.pieceOf(firstChunk);
+    if (pieces.pieceOf(end - 1) !== piece) return "illegal";
+    const isOffered =
+      hasBit(offer, piece) && (peer.shown === undefined || hasBit(peer.shown, piece));
+    if (!isOffered || link.queue.length >= uploadsQueuedPerLinkMax) {
+      return this.#reject(link, request);
+    }
+    const [isNewcomers, isStopping] = [false, false];
+    link.queue.push({ peer, request, firstChunk, count, isNewcomers, isStopping });
+    this.#waiting.add(link);
+    return "queued";
+  }
+
+  /** A request that has ended already is nothing to cancel: the two crossed. */
+  cancel(link: Link, request: RequestId): void {
+    const { active, queue } = link;
+    if (active !== undefined && active.request === request) {
+      this.#stop(link, active);
+      return;
+    }
+    const place = queue.findIndex((upload) => upload.request === request);
+    if (place < 0) return;
+    queue.splice(place, 1);
+    if (queue.length === 0) this.#waiting.delete(link);
+    this.#state.outputs.reject(link.id, request);
+  }
+
+  /** Rejects what a peer asked of an artifact that it may not have, or that this node left. */
+  cancelOf({ link, artifact }: Peer): void {
+    for (const upload of [...link.queue]) {
+      if (upload.peer.artifact === artifact) this.cancel(link, upload.request);
+    }
+    if (link.active?.peer.artifact === artifact) this.#stop(link, link.active);
+  }
+
+  /** An active upload is over. Answers it, so that others can draw conclusions; undefined when unknown. */
+  end(link: Link, { request, outcome }: UploadEnded, now: Millis): Upload | undefined {
+    const { active } = link;
+    if (active === undefined || active.request !== request) return undefined;
+    this.#free(link);
+    link.servedMs = now;
+    if (outcome === "sent") {
+      const { pieces } = active.peer.artifact;
+      const end = active.firstChunk + active.count;
+      active.peer.artifact.bytesSent +=
+        pieces.chunkOffset(end) - pieces.chunkOffset(active.firstChunk);
+    } else {
+      this.#state.outputs.reject(link.id, request);
+    }
+    return active;
+  }
+
+  closeLink(link: Link): void {
+    this.#waiting.delete(link);
+    link.queue.length = 0;
+    if (link.active !== undefined) this.#free(link);
+  }
+
+  /** Starts what there are slots for. Calls nothing: the started uploads are answered by `next`. */
+  next(now: Millis): Upload | undefined {
+    if (this.#waiting.size === 0 || this.#activeCount >= this.#state.config.uploadSlots) {
+      return undefined;
+    }
+    const link = this.#choose(now);
+    const upload = link?.queue.shift();
+    if (link === undefined || upload === undefined) return undefined;
+    if (link.queue.length === 0) this.#waiting.delete(link);
+    link.active = upload;
+    upload.isNewcomers = this.#isNewcomer(upload.peer);
+    this.#activeCount += 1;
+    if (!upload.isNewcomers) this.#settledCount += 1;
+    const { request, firstChunk, count } = upload;
+    this.#state.outputs.upload(link.id, upload.peer.artifact.slot, request, firstChunk, count);
+    return upload;
+  }
+
+  #choose(now: Millis): Link | undefined {
+    const { uploadSlots, uploadSlotsForNewcomers, nearHeadStartMs } = this.#state.config;
+    const onlyNewcomers = this.#settledCount >= uploadSlots - uploadSlotsForNewcomers;
+    let best: Link | undefined;
+    let bestPriority = -Infinity;
+    let bestWaitMs = -Infinity;
+    for (const link of this.#waiting) {
+      const first = link.queue[0];
+      if (first === undefined || link.active !== undefined) continue;
+      if (onlyNewcomers && !this.#isNewcomer(first.peer)) continue;
+      const { priority } = first.peer.artifact;
+      const nearMs = link.isNear ? nearHeadStartMs : 0;
+      const waitMs = now - link.servedMs + nearMs + this.#behindHeadStartMs(first.peer);
+      if (priority < bestPriority || (priority === bestPriority && waitMs <= bestWaitMs)) continue;
+      best = link;
+      bestPriority = priority;
+      bestWaitMs = waitMs;
+    }
+    return best;
+  }
+
+  #behindHeadStartMs({ artifact, offeredCount }: Peer): Millis {
+    const { behindHeadStartMs, behindHeadStartMsMax } = this.#state.config;
+    const behind = Math.max(0, artifact.piecesHeld - offeredCount);
+    return Math.min(behind * behindHeadStartMs, behindHeadStartMsMax);
+  }
+
+  #isNewcomer(peer: Peer): boolean {
+    return peer.offeredCount < this.#state.config.newcomerPieces;
+  }
+
+  #find(link: Link, request: RequestId): Upload | undefined {
+    if (link.active?.request === request) return link.active;
+    return link.queue.find((upload) => upload.request === request);
+  }
+
+  #reject(link: Link, request: RequestId): "rejected" {
+    this.#state.outputs.reject(link.id, request);
+    return "rejected";
+  }
+
+  #stop(link: Link, upload: Upload): void {
+    if (upload.isStopping) return;
+    upload.isStopping = true;
+    this.#state.outputs.stopUpload(link.id, upload.request);
+  }
+
+  #free(link: Link): void {
+    if (link.active?.isNewcomers === false) this.#settledCount -= 1;
+    this.#activeCount -= 1;
+    link.active = undefined;
+  }
+}
