@@ -1,0 +1,123 @@
+// Rows of the route table about builds, for people, and pushes of git hosts.
+import { logReadBytesMax, logSearchHitsMax, pageItemsDefault } from "@shoal/core/limits";
+import { z } from "zod";
+import * as plane from "./control-plane.ts";
+import { name, page } from "./names.ts";
+import { plainText, rawBytes } from "./route.ts";
+import { byId, paging, row, waitMs } from "./row.ts";
+
+export const builds = {
+  start: row({
+    method: "POST",
+    path: "/builds",
+    summary: "Asks for a build; the same commit twice is one build.",
+    body: plane.buildInput,
+    answer: plane.build,
+    status: 201,
+  }),
+  list: row({
+    method: "GET",
+    path: "/builds",
+    summary: "Lists builds, the newest first.",
+    query: z.strictObject({ project: name.optional(), ...paging }),
+    answer: page(plane.build),
+  }),
+  get: row({
+    method: "GET",
+    path: "/builds/:id",
+    summary: "One build.",
+    params: byId,
+    answer: plane.build,
+  }),
+  log: row({
+    method: "GET",
+    path: "/builds/:id/log",
+    summary:
+      "The build's log from an offset on, all attempts one after the other; waits for more when asked to.",
+    params: byId,
+    query: z.strictObject({ offset: z.coerce.number().int().nonnegative().default(0), waitMs }),
+    answer: plainText,
+    answerBytesMax: logReadBytesMax,
+  }),
+  searchLog: row({
+    method: "GET",
+    path: "/builds/:id/log/search",
+    summary: "Finds text in a build's log, with the lines it is in.",
+    params: byId,
+    query: z.strictObject({
+      text: z.string().min(1).max(1024),
+      offset: z.coerce.number().int().nonnegative().default(0),
+      limit: z.coerce.number().int().min(1).max(logSearchHitsMax).default(pageItemsDefault),
+    }),
+    answer: z.strictObject({
+      items: z.array(z.strictObject({ offset: z.int(), line: z.string() })),
+      nextOffset: z.int().nullable(),
+    }),
+  }),
+  cancel: row({
+    method: "POST",
+    path: "/builds/:id/cancel",
+    summary: "Cancels a build.",
+    params: byId,
+    answer: plane.build,
+  }),
+  retry: row({
+    method: "POST",
+    path: "/builds/:id/retry",
+    summary: "Asks for another build of the commit of one that failed or was cancelled.",
+    params: byId,
+    answer: plane.build,
+    status: 201,
+  }),
+  reschedule: row({
+    method: "POST",
+    path: "/builds/:id/reschedule",
+    summary: "Gives a queued build another priority or time.",
+    params: byId,
+    body: plane.rescheduleInput,
+    answer: plane.build,
+  }),
+  attempts: row({
+    method: "GET",
+    path: "/builds/:id/attempts",
+    summary: "Every attempt of a build, with where its log is.",
+    params: byId,
+    answer: z.strictObject({ items: z.array(plane.attempt) }),
+  }),
+  why: row({
+    method: "GET",
+    path: "/builds/:id/why",
+    summary: "Why a build waits: position, who is ahead, caps, builders, expected start.",
+    params: byId,
+    answer: plane.buildWhy,
+  }),
+  queue: row({
+    method: "GET",
+    path: "/queue",
+    summary: "The queue as a scaler reads it: depth, oldest age, builders wanted.",
+    answer: plane.queue,
+  }),
+};
+
+export const webhooks = {
+  createSecret: row({
+    method: "POST",
+    path: "/projects/:project/webhook-secrets",
+    summary: "Makes a secret for a git host to sign pushes with; the two newest count. Shown once.",
+    params: z.strictObject({ project: name }),
+    answer: plane.secret,
+    status: 201,
+  }),
+  push: row({
+    role: "any",
+    method: "POST",
+    path: "/webhooks/github/:project",
+    summary: "A push, as GitHub tells of it: signed over its bytes with the project's secret.",
+    params: z.strictObject({ project: name }),
+    body: rawBytes,
+    answer: z.strictObject({
+      outcome: z.enum(["queued", "known", "ignored"]),
+      build: z.int().nullable(),
+    }),
+  }),
+};

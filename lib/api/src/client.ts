@@ -1,0 +1,181 @@
+// The control plane's API as typed methods, one for each row of the route table, grouped by noun.
+// No retries and no state: `call.ts` has what every call shares.
+import { type Fetch, type CallConfig, call, callRaw, decode } from "./call.ts";
+import type { AnswerOf, BodyInputOf, BodyOf, QueryInputOf, Route } from "./route.ts";
+import { builds, webhooks } from "./build-routes.ts";
+import * as routes from "./routes.ts";
+
+export interface ClientOptions {
+  readonly url: string;
+  /** Bearer token; without one only public calls answer. */
+  readonly token: string | null;
+  /** Instead of the platform's fetch: pinned certificates, tests. */
+  readonly fetch?: Fetch;
+}
+
+export interface LogPage {
+  readonly bytes: Uint8Array;
+  /** Where to read on. */
+  readonly nextOffset: number;
+  /** No more will come: the build has ended and this page reaches its end. */
+  readonly ended: boolean;
+}
+
+export type Client = ReturnType<typeof createClient>;
+
+/** Ends a call early; a call that is aborted rejects with the signal's reason. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A client of the control plane at `url`. Every method throws ShoalError. */
+export function createClient(options: ClientOptions) {
+  const config: CallConfig = {
+    url: options.url,
+    token: options.token,
+    fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+  };
+  return {
+    ...peopleMethods(config),
+    builder: builderMethods(config),
+    seeder: seederMethods(config),
+  };
+}
+
+function peopleMethods(config: CallConfig) {
+  const { projects, regions, services, rollouts, hosts, tokens } = routes;
+  return {
+    projects: {
+      create: poster(config, projects.create),
+      list: lister(config, projects.list),
+      get: (project: string, options?: CallOptions) =>
+        call(config, projects.get, { params: { project }, ...options }),
+      createWebhookSecret: (project: string, options?: CallOptions) =>
+        call(config, webhooks.createSecret, { params: { project }, ...options }),
+    },
+    regions: {
+      create: poster(config, regions.create),
+      list: lister(config, regions.list),
+      update: (region: string, body: BodyInputOf<typeof regions.update>, options?: CallOptions) =>
+        call(config, regions.update, { params: { region }, body, ...options }),
+    },
+    services: {
+      create: poster(config, services.create),
+      list: lister(config, services.list),
+      get: (environment: string, service: string, options?: CallOptions) =>
+        call(config, services.get, { params: { environment, service }, ...options }),
+      deploy: serviceVerb(config, services.deploy),
+      rollback: serviceVerb(config, services.rollback),
+      allow: serviceVerb(config, services.allow),
+    },
+    rollouts: { list: lister(config, rollouts.list), get: getter(config, rollouts.get) },
+    quarantines: { list: lister(config, rollouts.quarantines) },
+    hosts: { list: lister(config, hosts.list) },
+    tokens: { create: poster(config, tokens.create) },
+    joinTokens: { create: poster(config, tokens.createJoin) },
+    builds: {
+      start: poster(config, builds.start),
+      list: lister(config, builds.list),
+      get: getter(config, builds.get),
+      cancel: getter(config, builds.cancel),
+      searchLog: (
+        id: number,
+        query: QueryInputOf<typeof builds.searchLog>,
+        options?: CallOptions,
+      ) => call(config, builds.searchLog, { params: { id }, query, ...options }),
+      retry: getter(config, builds.retry),
+      reschedule: buildVerb(config, builds.reschedule),
+      attempts: getter(config, builds.attempts),
+      why: getter(config, builds.why),
+      queue: (options?: CallOptions) => call(config, builds.queue, { ...options }),
+      /** The log from `offset` on, held open for `waitMs` when nothing is there yet. */
+      log: (id: number, query: QueryInputOf<typeof builds.log> = {}, options?: CallOptions) =>
+        readLog(config, id, query, options),
+    },
+  };
+}
+
+function builderMethods(config: CallConfig) {
+  const { builderRoutes } = routes;
+  return {
+    lease: poster(config, builderRoutes.lease),
+    heartbeat: buildVerb(config, builderRoutes.heartbeat),
+    publish: buildVerb(config, builderRoutes.publish),
+    fail: buildVerb(config, builderRoutes.fail),
+    cancelled: buildVerb(config, builderRoutes.cancelled),
+    /** Appends raw log bytes that start at `offset` of the attempt's log. */
+    appendLog: async (
+      id: number,
+      query: { readonly fence: string; readonly offset: number },
+      body: Uint8Array,
+      options?: CallOptions,
+    ): Promise<void> => {
+      await call(config, builderRoutes.appendLog, { params: { id }, query, body, ...options });
+    },
+  };
+}
+
+function seederMethods(config: CallConfig) {
+  const { seederRoutes } = routes;
+  return {
+    register: poster(config, seederRoutes.register),
+    /** The plan, or null when it is still the `known` one after `waitMs`. */
+    plan: async (query: QueryInputOf<typeof seederRoutes.plan> = {}, options?: CallOptions) => {
+      const answer = await callRaw(config, seederRoutes.plan, { query, ...options });
+      return answer.status === 304 ? null : decode(seederRoutes.plan, answer);
+    },
+    report: async (
+      body: BodyOf<typeof seederRoutes.report>,
+      options?: CallOptions,
+    ): Promise<void> => {
+      await call(config, seederRoutes.report, { body, ...options });
+    },
+    passport: poster(config, seederRoutes.passport),
+  };
+}
+
+function poster<R extends Route>(config: CallConfig, route: R) {
+  return (body: BodyInputOf<R>, options?: CallOptions): Promise<AnswerOf<R>> =>
+    call(config, route, { body, ...options });
+}
+
+function lister<R extends Route>(config: CallConfig, route: R) {
+  return (query?: QueryInputOf<R>, options?: CallOptions): Promise<AnswerOf<R>> =>
+    call(config, route, { ...(query === undefined ? {} : { query }), ...options });
+}
+
+function getter<R extends Route>(config: CallConfig, route: R) {
+  return (id: number, options?: CallOptions): Promise<AnswerOf<R>> =>
+    call(config, route, { params: { id }, ...options });
+}
+
+function buildVerb<R extends Route>(config: CallConfig, route: R) {
+  return (id: number, body: BodyInputOf<R>, options?: CallOptions): Promise<AnswerOf<R>> =>
+    call(config, route, { params: { id }, body, ...options });
+}
+
+function serviceVerb<R extends Route>(config: CallConfig, route: R) {
+  return (
+    environment: string,
+    service: string,
+    body: BodyInputOf<R>,
+    options?: CallOptions,
+  ): Promise<AnswerOf<R>> =>
+    call(config, route, { params: { environment, service }, body, ...options });
+}
+
+async function readLog(
+  config: CallConfig,
+  id: number,
+  query: QueryInputOf<typeof builds.log>,
+  options?: CallOptions,
+): Promise<LogPage> {
+  const answer = await callRaw(config, builds.log, { params: { id }, query, ...options });
+  const offset = Number(query.offset ?? 0);
+  const next = Number(answer.headers.get("shoal-log-next-offset") ?? Number.NaN);
+  return {
+    bytes: answer.bytes,
+    nextOffset: Number.isSafeInteger(next) && next >= offset ? next : offset + answer.bytes.length,
+    ended: answer.headers.get("shoal-log-ended") === "true",
+  };
+}

@@ -1,0 +1,283 @@
+// The control plane's route table: every row of docs/PROTOCOL.md 4, once. Grouped by who calls.
+import { logAppendBytesMax, planBytesMax, seederReportBytesMax } from "@shoal/core/limits";
+import { z } from "zod";
+import { builds, webhooks } from "./build-routes.ts";
+import * as builder from "./builder.ts";
+import * as plane from "./control-plane.ts";
+import { name, page, releaseId } from "./names.ts";
+import { type Route, rawBytes } from "./route.ts";
+import { byId, byService, pageQuery, paging, row } from "./row.ts";
+import * as seeder from "./seeder.ts";
+
+export const projects = {
+  create: row({
+    method: "POST",
+    path: "/projects",
+    summary: "Creates a project.",
+    body: plane.projectInput,
+    answer: plane.project,
+    status: 201,
+  }),
+  list: row({
+    method: "GET",
+    path: "/projects",
+    summary: "Lists projects by name.",
+    query: pageQuery,
+    answer: page(plane.project),
+  }),
+  get: row({
+    method: "GET",
+    path: "/projects/:project",
+    summary: "One project.",
+    params: z.strictObject({ project: name }),
+    answer: plane.project,
+  }),
+};
+
+export const regions = {
+  create: row({
+    method: "POST",
+    path: "/regions",
+    summary: "Creates a region.",
+    body: plane.regionInput,
+    answer: plane.region,
+    status: 201,
+  }),
+  list: row({
+    method: "GET",
+    path: "/regions",
+    summary: "Lists regions with their seeders.",
+    query: pageQuery,
+    answer: page(plane.region),
+  }),
+  update: row({
+    method: "PATCH",
+    path: "/regions/:region",
+    summary: "Takes a region in or out of service, or makes it the home region.",
+    params: z.strictObject({ region: name }),
+    body: plane.regionPatch,
+    answer: plane.region,
+  }),
+};
+
+export const services = {
+  create: row({
+    method: "POST",
+    path: "/services",
+    summary: "Creates a service.",
+    body: plane.serviceInput,
+    answer: plane.service,
+    status: 201,
+  }),
+  list: row({
+    method: "GET",
+    path: "/services",
+    summary: "Lists services.",
+    query: pageQuery,
+    answer: page(plane.service),
+  }),
+  get: row({
+    method: "GET",
+    path: "/services/:environment/:service",
+    summary: "One service.",
+    params: byService,
+    answer: plane.service,
+  }),
+  deploy: row({
+    method: "POST",
+    path: "/services/:environment/:service/deploy",
+    summary: "Rolls a build out to all hosts of a service, wave by wave.",
+    params: byService,
+    body: plane.deployInput,
+    answer: plane.rollout,
+    status: 201,
+  }),
+  rollback: row({
+    method: "POST",
+    path: "/services/:environment/:service/rollback",
+    summary: "Goes back to an earlier release at once, and quarantines the present one.",
+    params: byService,
+    body: plane.rollbackInput,
+    answer: plane.rollout,
+    status: 201,
+  }),
+  allow: row({
+    method: "POST",
+    path: "/services/:environment/:service/allow",
+    summary: "Lifts the quarantine of a release.",
+    params: byService,
+    body: z.strictObject({ release: releaseId }),
+    answer: plane.service,
+  }),
+};
+
+export const rollouts = {
+  list: row({
+    method: "GET",
+    path: "/rollouts",
+    summary: "Lists rollouts, the newest first.",
+    query: pageQuery,
+    answer: page(plane.rollout),
+  }),
+  get: row({
+    method: "GET",
+    path: "/rollouts/:id",
+    summary: "One rollout, with what it waits for.",
+    params: byId,
+    answer: plane.rollout,
+  }),
+  quarantines: row({
+    method: "GET",
+    path: "/quarantines",
+    summary: "Lists releases that may not be deployed.",
+    query: pageQuery,
+    answer: page(plane.quarantine),
+  }),
+};
+
+export const hosts = {
+  list: row({
+    method: "GET",
+    path: "/hosts",
+    summary: "Hosts and what each runs, asked of the seeders.",
+    query: z.strictObject({ region: name.optional(), ...paging }),
+    answer: page(seeder.hostStatus),
+    answerBytesMax: planBytesMax,
+  }),
+};
+
+export const tokens = {
+  create: row({
+    method: "POST",
+    path: "/tokens",
+    summary: "Makes a token for a builder or seeder; shown once.",
+    body: plane.tokenInput,
+    answer: plane.secret,
+    status: 201,
+  }),
+  createJoin: row({
+    method: "POST",
+    path: "/join-tokens",
+    summary: "Makes a token that lets hosts join a region; shown once.",
+    body: plane.joinTokenInput,
+    answer: plane.secret,
+    status: 201,
+  }),
+};
+
+export const builderRoutes = {
+  lease: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/lease",
+    summary: "Takes the next build.",
+    body: builder.leaseInput,
+    answer: z.strictObject({ lease: builder.lease.nullable() }),
+  }),
+  heartbeat: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/builds/:id/heartbeat",
+    summary: "Keeps a lease.",
+    params: byId,
+    body: builder.heartbeatInput,
+    answer: builder.heartbeat,
+  }),
+  appendLog: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/builds/:id/log",
+    summary: "Appends to the attempt's log.",
+    params: byId,
+    query: builder.logAppendQuery,
+    body: rawBytes,
+    bodyBytesMax: logAppendBytesMax,
+    status: 204,
+  }),
+  publish: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/builds/:id/publish",
+    summary: "Says what the build became.",
+    params: byId,
+    body: builder.publishInput,
+    answer: plane.build,
+  }),
+  fail: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/builds/:id/fail",
+    summary: "Says why it failed.",
+    params: byId,
+    body: builder.failInput,
+    answer: plane.build,
+  }),
+  cancelled: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/builds/:id/cancelled",
+    summary: "Proves that nothing of it runs anymore.",
+    params: byId,
+    body: builder.cancelledInput,
+    answer: plane.build,
+  }),
+};
+
+export const seederRoutes = {
+  register: row({
+    role: "seeder",
+    method: "POST",
+    path: "/seeder/register",
+    summary: "Says where the seeder is.",
+    body: seeder.registerInput,
+    answer: seeder.registered,
+  }),
+  plan: row({
+    role: "seeder",
+    method: "GET",
+    path: "/seeder/plan",
+    summary: "What the region should have; 304 while nothing changed.",
+    query: seeder.planQuery,
+    answer: seeder.plan,
+    answerBytesMax: planBytesMax,
+  }),
+  report: row({
+    role: "seeder",
+    method: "POST",
+    path: "/seeder/report",
+    summary: "What the region has, and sums over its hosts.",
+    body: seeder.seederReport,
+    bodyBytesMax: seederReportBytesMax,
+    status: 204,
+  }),
+  passport: row({
+    role: "seeder",
+    method: "POST",
+    path: "/seeder/passports",
+    summary: "A passport for a host that brings a join token.",
+    body: seeder.passportInput,
+    answer: seeder.passportAnswer,
+  }),
+};
+
+/** Every row with its name, as the OpenAPI document lists them. */
+export function allRoutes(): readonly (readonly [operation: string, route: Route])[] {
+  const groups = {
+    projects,
+    regions,
+    services,
+    rollouts,
+    hosts,
+    tokens,
+    builds,
+    webhooks,
+    builder: builderRoutes,
+    seeder: seederRoutes,
+  };
+  return Object.entries(groups).flatMap(([group, rows]) =>
+    Object.entries(rows).map(([key, route]): readonly [string, Route] => [
+      `${group}.${key}`,
+      route,
+    ]),
+  );
+}

@@ -1,0 +1,206 @@
+// What seeders say to the control plane (one plan down, one report up).
+import { releasesCountedMax, switchHostsMax, troubledHostsMax } from "@shoal/core/limits";
+import { z } from "zod";
+import {
+  artifactCid,
+  bytes,
+  count,
+  envelope,
+  hostId,
+  httpUrl,
+  labels,
+  millis,
+  multiaddr,
+  name,
+  peerId,
+  releaseId,
+  rowId,
+} from "./names.ts";
+
+export const registerInput = z.strictObject({
+  /** Where hosts, builders and other seeders reach it: https. */
+  url: httpUrl,
+  peerId,
+  swarmAddresses: z.array(multiaddr).max(16),
+  /** The highest goal epoch on its disk: a restored control plane must go above it. */
+  goalEpochMax: count,
+});
+/** `passport` is the seeder's own, of the role `seeder`; registering again before it ends renews it. */
+export const registered = z.strictObject({ region: name, passport: z.string() });
+
+export const planQuery = z.strictObject({
+  known: z.string().max(64).optional(),
+  waitMs: z.coerce.number().int().min(0).max(10_000).default(0),
+});
+/** Everything that a seeder's region should have. The same plan has the same version. */
+export const plan = z.strictObject({
+  version: z.string(),
+  region: name,
+  /** Every current goal of the region, signed. */
+  goals: z.array(envelope),
+  /** Artifacts to hold, with where to pull them from; ones not listed may be dropped. */
+  artifacts: z.array(
+    z.strictObject({
+      cid: artifactCid,
+      project: name,
+      sources: z.array(z.strictObject({ region: name, url: httpUrl, peerId })),
+    }),
+  ),
+  /** A JWS for `pull` at the other regions' seeders. */
+  grant: z.string(),
+  /** The seeders of this same region, this one included. */
+  seeders: z.array(z.strictObject({ url: httpUrl, peerId, swarmAddresses: z.array(multiaddr) })),
+});
+
+/** Sums over the hosts of one service in one region, by release. */
+export const serviceCounts = z.strictObject({
+  environment: name,
+  service: name,
+  /** The goal that these counts were made with: the newest one the seeder has. */
+  epoch: count,
+  generation: count,
+  /** Hosts that the selector takes and that reported within the silence limit. */
+  reporting: count,
+  silent: count,
+  /** Of the reporting and of the silent ones: those that this goal's `switch` allows to run `run`. */
+  open: count,
+  openSilent: count,
+  /** The reporting hosts that come first in the order of the current goal's salt. */
+  firstHosts: z.array(hostId).max(switchHostsMax),
+  /** Of reporting hosts. A host that failed a release in this goal's rollout isn't counted as healthy with it. */
+  releases: z
+    .array(
+      z.strictObject({
+        release: releaseId,
+        /** Have it on disk, verified. */
+        holding: count,
+        running: count,
+        healthy: count,
+        /** Tried it in this goal's rollout and went back, or can't run it. */
+        failed: count,
+      }),
+    )
+    .max(releasesCountedMax),
+  troubled: z
+    .array(
+      z.strictObject({
+        host: hostId,
+        release: releaseId.nullable(),
+        code: z.string().max(64),
+        message: z.string().max(1024),
+      }),
+    )
+    .max(troubledHostsMax),
+});
+export const seederReport = z.strictObject({
+  held: z.array(artifactCid).max(100_000),
+  goalEpochMax: count,
+  hosts: count,
+  services: z.array(serviceCounts).max(10_000),
+});
+export const passportInput = z.strictObject({
+  joinToken: z.string().max(512),
+  peerId,
+  host: hostId,
+  zone: name.default("default"),
+  labels: labels.default({}),
+});
+export const passportAnswer = z.strictObject({
+  passport: z.string(),
+  environment: name.optional(),
+});
+
+// What hosts, builders, other seeders and the control plane say to a seeder ------------------------
+
+export const ingested = z.strictObject({ stored: count });
+export const hostGoalsQuery = planQuery;
+/** All goals that select this host, and the statement of every artifact that they name. */
+export const hostGoals = z.strictObject({
+  version: z.string(),
+  goals: z.array(envelope),
+  statements: z.record(artifactCid, envelope),
+  seeders: z.array(z.strictObject({ url: httpUrl, peerId, swarmAddresses: z.array(multiaddr) })),
+});
+export const announceInput = z.strictObject({
+  swarmAddresses: z.array(multiaddr).max(16),
+  /** Of 1: what of the artifact this host has. */
+  share: z.number().min(0).max(1),
+  /** How many peers it would like. */
+  want: z.int().min(0).max(64).default(16),
+});
+export const announced = z.strictObject({
+  peers: z.array(
+    z.strictObject({ peerId, swarmAddresses: z.array(multiaddr), zone: name, seeder: z.boolean() }),
+  ),
+  /** When to announce again. */
+  againMs: millis,
+});
+
+export const serviceStatus = z.strictObject({
+  environment: name,
+  service: name,
+  epoch: count,
+  generation: count,
+  state: z.enum([
+    "idle",
+    "fetching",
+    "prepared",
+    "starting",
+    "healthy",
+    "unhealthy",
+    "rolledBack",
+    "stopped",
+    "failed",
+  ]),
+  /** Releases on disk and verified. */
+  holding: z.array(releaseId).max(16),
+  running: releaseId.nullable(),
+  /** Whether `running` passes its health check. */
+  healthy: z.boolean(),
+  /** Release that was tried in this rollout and failed here, with why; of no account in another one. */
+  failed: z
+    .strictObject({
+      rollout: rowId.nullable(),
+      release: releaseId,
+      code: z.string().max(64),
+      message: z.string().max(1024),
+    })
+    .nullable(),
+  /** What it waits for, for a person; empty when nothing. */
+  waitsFor: z.string().max(1024),
+  port: z.int().nullable(),
+});
+export const fetchStatus = z.strictObject({
+  artifact: artifactCid,
+  bytes,
+  bytesReused: bytes,
+  bytesFromSeeders: bytes,
+  bytesFromPeers: bytes,
+  bytesRefused: bytes,
+  /** From the first wish for it until it was verified on disk; null while it goes on. */
+  durationMs: millis.nullable(),
+});
+export const hostReport = z.strictObject({
+  host: hostId,
+  agentVersion: z.string().max(64),
+  services: z.array(serviceStatus).max(1000),
+  /** The newest first. */
+  fetches: z.array(fetchStatus).max(16),
+});
+export const hostStatus = hostReport.extend({
+  region: name,
+  zone: name,
+  labels,
+  peerId,
+  seenMsAgo: millis,
+});
+export const joinInput = passportInput.omit({ peerId: true });
+
+export type Plan = z.infer<typeof plan>;
+export type ServiceCounts = z.infer<typeof serviceCounts>;
+export type SeederReport = z.infer<typeof seederReport>;
+export type HostGoals = z.infer<typeof hostGoals>;
+export type HostReport = z.infer<typeof hostReport>;
+export type HostStatus = z.infer<typeof hostStatus>;
+export type ServiceStatus = z.infer<typeof serviceStatus>;
+export type FetchStatus = z.infer<typeof fetchStatus>;

@@ -1,0 +1,121 @@
+// A member of the swarm: composes libp2p, links and the scheduler's driver into a PeerNode.
+import type { Libp2p } from "@libp2p/interface";
+import { ShoalError } from "@shoal/core/error";
+import type { ArtifactCid, PeerId } from "@shoal/core/ids";
+import { stopStepMsMax } from "@shoal/core/limits";
+import { withDefaults } from "@shoal/core/swarm/config";
+import type { Log } from "@shoal/daemon/log";
+import type { Passport } from "@shoal/trust/passport";
+import { Driver } from "./driver.ts";
+import { createLibp2pNode } from "./libp2p-node.ts";
+import { Links } from "./links.ts";
+import type { JoinOptions, Membership, PeerNode } from "./peer-node.ts";
+
+export interface PeerNodeDeps {
+  /** The node's own key: its peer id, and what its passport is about. */
+  readonly key: { readonly peerId: PeerId; exportSecretRaw(): Uint8Array };
+  /** The node's passport as it is now; may throw while there is none, and then no link is opened. */
+  passport(): string;
+  /** Rejects unless a passport is valid now and of this peer. */
+  verifyPassport(passport: string, peerId: PeerId): Promise<Passport>;
+  /** Whether the bearer of a passport may take part in an artifact's swarm, as of now. */
+  allows(artifact: ArtifactCid, passport: Passport): boolean;
+  readonly log: Log;
+}
+
+export interface PeerNodeConfig {
+  /** Multiaddrs to listen on: `/ip4/0.0.0.0/tcp/4100`; port 0 for a free one. */
+  readonly listen: readonly string[];
+  /** Whether this node hands out first copies. */
+  readonly seeder: boolean;
+  /** Links at once; by default what limits.ts says for hosts and seeders. */
+  readonly linksMax?: number;
+}
+
+/** Starts a node. Rejects with `swarm_listen_failed` when it can't listen. */
+export async function createPeerNode(
+  deps: PeerNodeDeps,
+  { listen, seeder, linksMax }: PeerNodeConfig,
+): Promise<PeerNode> {
+  const config = withDefaults({
+    seeder,
+    zone: await ownZone(deps),
+    ...(linksMax === undefined ? {} : { linksMax }),
+  });
+  const libp2p = await startLibp2p(deps, listen, config.linksMax);
+  const addresses = (): readonly string[] => libp2p.getMultiaddrs().map(withoutPeerId);
+  const { log } = deps;
+  const driver = new Driver(
+    {
+      self: deps.key.peerId,
+      log,
+      allows: (artifact, passport) => deps.allows(artifact, passport),
+      dial: (peer, addresses) => links.dial(peer, addresses),
+    },
+    config,
+  );
+  const links = new Links({
+    libp2p,
+    log,
+    handshake: {
+      passport: () => deps.passport(),
+      verifyPassport: (passport, peerId) => deps.verifyPassport(passport, peerId),
+      addresses,
+    },
+    opened: (link) => driver.opened(link),
+    listener: {
+      message: (link, message) => driver.message(link, message),
+      chunk: (link, request, chunk, bytes) => driver.chunk(link, request, chunk, bytes),
+      requestEnded: (link, request) => driver.requestEnded(link, request),
+      closed: (link, error) => driver.closed(link, error),
+    },
+  });
+  await links.start();
+  let stopped: Promise<void> | undefined;
+  return {
+    peerId: deps.key.peerId,
+    addresses,
+    join: (options: JoinOptions): Membership => driver.join(options),
+    stop: () => (stopped ??= stopNode(libp2p, links, driver)),
+  };
+}
+
+async function startLibp2p(
+  { key }: PeerNodeDeps,
+  listen: readonly string[],
+  linksMax: number,
+): Promise<Libp2p> {
+  try {
+    return await createLibp2pNode({ secretKey: key.exportSecretRaw(), listen, linksMax });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ShoalError("swarm_listen_failed", `can't listen on ${listen.join(", ")}: ${reason}`, {
+      blame: "environment",
+      cause,
+    });
+  }
+}
+
+/** Links are closed first: a peer that hears nothing more asks elsewhere at once. */
+async function stopNode(libp2p: Libp2p, links: Links, driver: Driver): Promise<void> {
+  links.stop();
+  await driver.stop();
+  const late = Promise.withResolvers<undefined>();
+  const timer = setTimeout(() => late.resolve(undefined), stopStepMsMax / 2);
+  await Promise.race([libp2p.stop(), late.promise]);
+  clearTimeout(timer);
+}
+
+/** The zone in the node's own passport; peers of the same one go first. Unknown without a passport. */
+async function ownZone(deps: PeerNodeDeps): Promise<string> {
+  try {
+    return (await deps.verifyPassport(deps.passport(), deps.key.peerId)).zone;
+  } catch (error) {
+    deps.log.warn({ error }, "no passport of our own yet: no peer counts as near");
+    return "";
+  }
+}
+
+function withoutPeerId(address: { toString(): string }): string {
+  return address.toString().replace(/\/p2p\/[^/]+$/, "");
+}

@@ -1,0 +1,62 @@
+// What a seeder and a host agent see of the swarm: join an artifact with a storage, name candidates,
+// read progress. How peers find out about pieces and move them is behind `createPeerNode` (node.ts).
+import type { Manifest } from "@shoal/core/content/manifest";
+import type { ArtifactCid, PeerId } from "@shoal/core/ids";
+
+/** Where an artifact's chunks are read from and written to; one for each artifact that a node joins. */
+export interface ArtifactStorage {
+  /** Chunks held and verified when the node joins: bit i % 8 of byte i >> 3 is chunk i. */
+  heldChunks(): Uint8Array;
+  /** Bytes of `count` chunks from `firstChunk` on, each held. Rejects when one can't be read any more. */
+  read(firstChunk: number, count: number): Promise<readonly Uint8Array[]>;
+  /** Stores a chunk whose hash was checked. It is told to others once this resolves. */
+  write(chunk: number, bytes: Uint8Array): Promise<void>;
+}
+
+/** A member of the swarm that somebody told us about. */
+export interface PeerCandidate {
+  readonly peerId: PeerId;
+  readonly swarmAddresses: readonly string[];
+  readonly zone: string;
+  readonly seeder: boolean;
+}
+
+export interface JoinOptions {
+  readonly cid: ArtifactCid;
+  readonly manifest: Manifest;
+  readonly storage: ArtifactStorage;
+  /** Larger goes first: a rollback's artifact before a prefetched one. */
+  readonly priority: number;
+}
+
+export interface SwarmProgress {
+  readonly chunksHeld: number;
+  readonly chunksCount: number;
+  /** Verified bytes by the passport role of who sent them. */
+  readonly bytesFromSeeders: number;
+  readonly bytesFromPeers: number;
+  /** Bytes that didn't hash to what was asked for. */
+  readonly bytesRefused: number;
+  readonly links: number;
+  /** For a person: what the artifact waits for; empty when complete. */
+  readonly waitsFor: string;
+}
+
+/** One artifact that this node fetches or serves. */
+export interface Membership {
+  /** Adds candidates; ones that are known already cost nothing. */
+  addPeers(peers: readonly PeerCandidate[]): void;
+  progress(): SwarmProgress;
+  /** Resolves when every chunk is held; rejects when the storage fails or the node leaves first. */
+  readonly done: Promise<void>;
+  /** Stops serving and fetching this artifact. Idempotent. */
+  leave(): Promise<void>;
+}
+
+export interface PeerNode {
+  readonly peerId: PeerId;
+  /** Multiaddrs with real ports that others can dial, without the peer id. */
+  addresses(): readonly string[];
+  join(options: JoinOptions): Membership;
+  stop(): Promise<void>;
+}

@@ -1,0 +1,57 @@
+// Chunks over a libp2p stream (PROTOCOL.md 6.2).
+import type { Stream } from "@libp2p/interface";
+import { remoteError } from "@shoal/core/error";
+import { chunkSendMsMax, controlQueueBytesMax, laneQueueBytesMax } from "@shoal/core/limits";
+import { DataFrameDecoder, encodeDataEnd, encodeDataHead } from "@shoal/core/wire/data-frames";
+import type { ChunkLane, LaneListener } from "./chunk-lane.ts";
+import { listenTo } from "./stream-reader.ts";
+import { roomIn } from "./stream-room.ts";
+
+export class StreamLane implements ChunkLane {
+  readonly #stream: Stream;
+  readonly #listener: LaneListener;
+  readonly #decoder: DataFrameDecoder;
+
+  constructor(stream: Stream, listener: LaneListener) {
+    this.#stream = stream;
+    this.#listener = listener;
+    this.#decoder = new DataFrameDecoder((head) => listener.expects(head));
+    listenTo(stream, {
+      portion: (bytes) => this.#read(bytes),
+      ended: (error) => {
+        this.abort(error ?? new Error("the data stream ended"));
+        listener.ended(error);
+      },
+    });
+  }
+
+  async send(request: number, chunk: number, bytes: Uint8Array): Promise<void> {
+    this.#stream.send(encodeDataHead({ request, chunk, length: bytes.length }));
+    this.#stream.send(bytes);
+    await roomIn(this.#stream, laneQueueBytesMax, chunkSendMsMax);
+  }
+
+  end(request: number): void {
+    try {
+      this.#stream.send(encodeDataEnd(request));
+      if (this.#stream.writeBufferLength > controlQueueBytesMax) {
+        throw remoteError("message_invalid", "the peer doesn't read its data stream");
+      }
+    } catch (error) {
+      this.abort(error);
+    }
+  }
+
+  abort(reason: unknown): void {
+    this.#stream.abort(reason instanceof Error ? reason : new Error(String(reason)));
+  }
+
+  #read(portion: Uint8Array): void {
+    this.#decoder.push(portion);
+    for (let frame = this.#decoder.next(); frame !== undefined; frame = this.#decoder.next()) {
+      const { request, chunk, bytes } = frame;
+      if (bytes.length === 0) this.#listener.requestEnded(request);
+      else this.#listener.chunk(request, chunk, bytes);
+    }
+  }
+}

@@ -1,0 +1,178 @@
+// Threads for the work on bytes: searching cuts, hashing, compressing. Jobs wait in one queue; each
+// thread has at most two, so that it is never idle while an answer is on its way. The queue has no
+// bound of its own: who asks holds the bytes and bounds them. Threads start with the first job that
+// needs them and keep no process alive by themselves.
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import type { SegmentCuts } from "@shoal/core/content/segments";
+import { assert, ShoalError } from "@shoal/core/error";
+import { contentThreadsMax } from "@shoal/core/limits";
+import { kibibyte } from "@shoal/core/units";
+import {
+  runContentJob,
+  type ContentAnswer,
+  type ContentJob,
+  type EncodedChunk,
+} from "./content-jobs.ts";
+
+/** Searches cuts, hashes and compresses, here or in threads. */
+export interface ContentWork {
+  /** How many jobs it can do at once. */
+  readonly threadsCount: number;
+  /** What `cutSegment` answers for shared memory, which mustn't change meanwhile. */
+  cut(job: Omit<Extract<ContentJob, { type: "cut" }>, "type">): Promise<SegmentCuts>;
+  /** The chunk's hash and stored form. Shared memory mustn't change meanwhile. */
+  encode(raw: Uint8Array): Promise<EncodedChunk>;
+}
+
+/** In the caller's own thread. */
+export const inlineWork: ContentWork = {
+  threadsCount: 1,
+  cut: async (job) => cutsOf(runContentJob({ type: "cut", ...job })),
+  encode: async (raw) => encodedOf(runContentJob({ type: "encode", raw })),
+};
+
+export interface ContentPool extends ContentWork {
+  /** Ends the threads; jobs under way reject. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** As many threads as the machine has processors unless told, at most `contentThreadsMax`. */
+export function openContentPool(threadsCount: number = availableParallelism()): ContentPool {
+  return new Pool(Math.min(Math.max(1, threadsCount), contentThreadsMax));
+}
+
+interface Waiting {
+  readonly job: ContentJob;
+  readonly resolve: (answer: ContentAnswer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly jobs: Map<number, Waiting>;
+}
+
+type Reply =
+  | { readonly id: number; readonly answer: ContentAnswer }
+  | { readonly id: number; readonly error: unknown };
+
+const jobsPerThread = 2;
+/** A chunk up to this size is compressed at once: a small artifact needn't start threads. */
+const inlineBytesMax = 64 * kibibyte;
+const workerUrl: URL = new URL("content-worker.ts", import.meta.url);
+
+class Pool implements ContentPool {
+  readonly threadsCount: number;
+  readonly #threads: Set<Thread> = new Set();
+  readonly #queue: Waiting[] = [];
+  #nextId = 0;
+  #isClosed = false;
+
+  constructor(threadsCount: number) {
+    this.threadsCount = threadsCount;
+  }
+
+  async cut(job: Omit<Extract<ContentJob, { type: "cut" }>, "type">): Promise<SegmentCuts> {
+    return cutsOf(await this.#do({ type: "cut", ...job }));
+  }
+
+  async encode(raw: Uint8Array): Promise<EncodedChunk> {
+    if (raw.length <= inlineBytesMax) return inlineWork.encode(raw);
+    const { buffer, byteOffset: offset, length: bytes } = raw;
+    const isShared = buffer instanceof SharedArrayBuffer;
+    return encodedOf(
+      await this.#do({ type: "encode", raw: isShared ? { buffer, offset, bytes } : raw }),
+    );
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const threads = [...this.#threads];
+    for (const thread of threads) this.#lose(thread, closed());
+    for (const { reject } of this.#queue.splice(0)) reject(closed());
+    await Promise.all(threads.map(({ worker }) => worker.terminate()));
+  }
+
+  #do(job: ContentJob): Promise<ContentAnswer> {
+    if (this.#isClosed) return Promise.reject(closed());
+    const { promise, resolve, reject } = Promise.withResolvers<ContentAnswer>();
+    this.#queue.push({ job, resolve, reject });
+    this.#dispatch();
+    return promise;
+  }
+
+  #dispatch(): void {
+    while (this.#queue.length > 0) {
+      const thread = this.#freeThread();
+      if (thread === undefined) return;
+      const waiting = this.#queue.shift();
+      assert(waiting !== undefined, "a queue that isn't empty has a first job");
+      const id = this.#nextId;
+      this.#nextId += 1;
+      thread.jobs.set(id, waiting);
+      thread.worker.ref();
+      thread.worker.postMessage({ id, job: waiting.job }, []);
+    }
+  }
+
+  /** The thread with the fewest jobs, a new one while there may be more. */
+  #freeThread(): Thread | undefined {
+    let best: Thread | undefined;
+    for (const thread of this.#threads) {
+      if (best === undefined || thread.jobs.size < best.jobs.size) best = thread;
+    }
+    if (best !== undefined && best.jobs.size === 0) return best;
+    if (this.#threads.size < this.threadsCount) return this.#start();
+    return best !== undefined && best.jobs.size < jobsPerThread ? best : undefined;
+  }
+
+  #start(): Thread {
+    const worker = new Worker(workerUrl);
+    const thread: Thread = { worker, jobs: new Map() };
+    this.#threads.add(thread);
+    worker.on("message", (reply: Reply) => this.#settle(thread, reply));
+    worker.on("error", (cause) => this.#lose(thread, lost(cause)));
+    worker.on("exit", () => this.#lose(thread, lost()));
+    return thread;
+  }
+
+  #settle(thread: Thread, reply: Reply): void {
+    const waiting = thread.jobs.get(reply.id);
+    thread.jobs.delete(reply.id);
+    if (thread.jobs.size === 0) thread.worker.unref();
+    if ("answer" in reply) waiting?.resolve(reply.answer);
+    else waiting?.reject(reply.error);
+    this.#dispatch();
+  }
+
+  /** A thread that ended fails its jobs; the next job starts another. */
+  #lose(thread: Thread, error: ShoalError): void {
+    if (!this.#threads.delete(thread)) return;
+    for (const { reject } of thread.jobs.values()) reject(error);
+    thread.jobs.clear();
+    if (!this.#isClosed) this.#dispatch();
+  }
+}
+
+function cutsOf(answer: ContentAnswer): SegmentCuts {
+  assert("ends" in answer, "a cut job answers cuts");
+  return answer;
+}
+
+function encodedOf(answer: ContentAnswer): EncodedChunk {
+  assert("stored" in answer, "an encode job answers a chunk");
+  return answer;
+}
+
+function closed(): ShoalError {
+  return new ShoalError("stopping", "the content pool is closed", { blame: "local" });
+}
+
+function lost(cause?: unknown): ShoalError {
+  return new ShoalError("thread_lost", "a thread of the content pool ended", {
+    blame: "local",
+    retryable: true,
+    cause,
+  });
+}

@@ -1,0 +1,138 @@
+// Every decoder of bytes that came from elsewhere, fed with damaged golden files: each either answers or
+// throws an error of ours, soon, and in memory that its limits bound. SLOW=1 makes it a million inputs.
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ChunkFrameDecoder, encodeChunkFrame } from "@shoal/core/content/chunk-frames";
+import { decodeManifest } from "@shoal/core/content/manifest-codec";
+import { digest } from "@shoal/core/digest";
+import { ShoalError } from "@shoal/core/error";
+import { mebibyte } from "@shoal/core/units";
+import { Prng } from "@shoal/core/prng";
+import { ControlFrameDecoder, encodeControlFrame } from "@shoal/core/wire/control-frames";
+import { DataFrameDecoder, encodeDataHead } from "@shoal/core/wire/data-frames";
+import { decodeMessage } from "@shoal/core/wire/message-codec";
+import { expect, test } from "vitest";
+import { decodePackRows, packEndBytes, packHeadBytes, packTailBytes } from "./pack-format.ts";
+
+const inputsCount = process.env["SLOW"] === "1" ? 1_000_000 : 20_000;
+const msMax = 500;
+const growthBytesMax = 256 * mebibyte;
+
+const fixtures = join(import.meta.dirname, "../../../test/fixtures");
+const golden = (folder: string, ending: string): Uint8Array[] =>
+  readdirSync(join(fixtures, folder))
+    .filter((name) => name.endsWith(ending))
+    .map((name) => new Uint8Array(readFileSync(join(fixtures, folder, name))));
+
+interface Decoder {
+  readonly name: string;
+  readonly valid: readonly Uint8Array[];
+  readonly decode: (bytes: Uint8Array) => unknown;
+}
+
+const chunk = new Uint8Array(3000).fill(3);
+const decoders: readonly Decoder[] = [
+  { name: "manifest", valid: golden("manifest/v1", ".cbor"), decode: decodeManifest },
+  { name: "message", valid: golden("wire/v1", ".cbor"), decode: decodeMessage },
+  {
+    name: "pack",
+    valid: golden("pack/v1", ".pack"),
+    decode: (bytes) => {
+      const tail = bytes.subarray(Math.max(0, bytes.length - packTailBytes));
+      const endBytes = packEndBytes(tail, bytes.length);
+      const end = bytes.subarray(bytes.length - endBytes);
+      return decodePackRows(bytes.subarray(0, packHeadBytes), end, bytes.length);
+    },
+  },
+  {
+    name: "chunk frames",
+    valid: [encodeChunkFrame(digest(chunk), chunk)],
+    decode: (bytes) => {
+      const decoder = new ChunkFrameDecoder();
+      drain(decoder, bytes);
+      decoder.finish();
+    },
+  },
+  {
+    name: "control frames",
+    valid: golden("wire/v1", ".cbor").map((message) => encodeControlFrame(message)),
+    decode: (bytes) => drain(new ControlFrameDecoder(), bytes).map(decodeMessage),
+  },
+  {
+    name: "data frames",
+    valid: [Buffer.concat([encodeDataHead({ request: 1, chunk: 2, length: chunk.length }), chunk])],
+    decode: (bytes) => drain(new DataFrameDecoder(({ request }) => request === 1), bytes),
+  },
+];
+
+interface FrameDecoder<Frame> {
+  push(portion: Uint8Array): void;
+  next(): Frame | undefined;
+}
+
+function drain<Frame>(decoder: FrameDecoder<Frame>, bytes: Uint8Array): Frame[] {
+  const frames: Frame[] = [];
+  decoder.push(bytes);
+  for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) frames.push(frame);
+  return frames;
+}
+
+/** A few bits, bytes, cuts, repeats or lengths of what was valid are changed. */
+function damaged(valid: Uint8Array, prng: Prng): Uint8Array {
+  let bytes = valid.slice();
+  for (let change = 1 + prng.below(4); change > 0; change -= 1) {
+    const at = prng.below(bytes.length + 1);
+    switch (prng.below(6)) {
+      case 0:
+        if (at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ (1 << prng.below(8));
+        break;
+      case 1:
+        if (at < bytes.length) bytes[at] = [0, 1, 0x7f, 0x80, 0xff][prng.below(5)] ?? 0;
+        break;
+      case 2:
+        bytes = bytes.slice(0, at);
+        break;
+      case 3:
+        bytes = Uint8Array.from([...bytes.subarray(0, at), ...bytes.subarray(at >> 1)]);
+        break;
+      case 4:
+        bytes = Uint8Array.from([...bytes.subarray(0, at), prng.below(256), ...bytes.subarray(at)]);
+        break;
+      default:
+        // A length of four bytes, little-endian or big, from small to enormous.
+        for (let byte = 0; byte < 4 && at + byte < bytes.length; byte += 1) {
+          bytes[at + byte] = prng.below(3) === 0 ? 0xff : prng.below(256);
+        }
+    }
+    if (bytes.length > 65_536) bytes = bytes.slice(0, 65_536);
+  }
+  return bytes;
+}
+
+test.for(decoders.map((decoder) => [decoder.name, decoder] as const))(
+  "%s that was damaged is refused or read, and nothing else happens",
+  { timeout: 10 * 60_000 },
+  ([, { valid, decode }]) => {
+    for (const bytes of valid) decode(bytes);
+    const prng = new Prng(Date.now());
+    const before = process.memoryUsage().rss;
+    let refused = 0;
+    const count = Math.ceil(inputsCount / decoders.length);
+    for (let input = 0; input < count; input += 1) {
+      const bytes = damaged(valid[prng.below(valid.length)] ?? chunk, prng);
+      const startedAt = performance.now();
+      try {
+        decode(bytes);
+      } catch (error) {
+        if (!(error instanceof ShoalError)) {
+          throw new Error(`not an error of ours for ${bytes.toHex()}`, { cause: error });
+        }
+        refused += 1;
+      }
+      const ms = performance.now() - startedAt;
+      if (ms > msMax) throw new Error(`${ms} ms for ${bytes.toHex()}`);
+    }
+    expect(refused).toBeGreaterThan(count / 10);
+    expect(process.memoryUsage().rss - before).toBeLessThan(growthBytesMax);
+  },
+);

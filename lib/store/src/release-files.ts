@@ -1,0 +1,385 @@
+// An artifact in a folder of its own, from the first chunk that arrives until it is removed. Chunks are
+// written once, straight into the files of `<dir>/tree`, and read back from there for other hosts.
+//
+//   <dir>/manifest   the encoded manifest
+//   <dir>/progress   while it isn't whole: which chunks are in place and synced
+//   <dir>/sealed     once it is whole: how each file looked then
+//   <dir>/tree       the files
+//
+// One process at a time writes to a folder. It may be killed at any moment: what `progress` says was
+// synced before it was said; after a crash of the machine it is hashed again. Bytes are checked by
+// whoever brings them; here they are checked again only when a file no longer looks as it was sealed.
+import { unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { decodeCid } from "@shoal/core/cid";
+import { encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
+import type { Manifest } from "@shoal/core/content/manifest";
+import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
+import { assert, ShoalError } from "@shoal/core/error";
+import type { ArtifactCid } from "@shoal/core/ids";
+import { mebibyte, type Bytes, type ChunkIndex } from "@shoal/core/units";
+import { forEachInLanes } from "./bounded-lanes.ts";
+import { ignoreMissing, makeFolderDurably, syncFolder, writeDurably } from "./durable-file.ts";
+import { cloneFile } from "./clone-file.ts";
+import { FileRanges } from "./file-ranges.ts";
+import { HeldChunks } from "./held-chunks.ts";
+import {
+  fileMarkBytes,
+  cloneName,
+  manifestName,
+  markOf,
+  progressName,
+  readProgress,
+  readReleaseManifest,
+  readSealed,
+  sealedName,
+  treeName,
+  writeProgress,
+  writeSealed,
+} from "./release-records.ts";
+import { checkRoom, readBootId } from "./machine-facts.ts";
+import { isDamage, withdrawn } from "./release-damage.ts";
+import { TreeFiles } from "./tree-files.ts";
+import { checkTree, finishTree, layOutTree, removeTree, type TreeProblem } from "./tree-layout.ts";
+
+export interface ReleaseFilesConfig {
+  /** Written bytes after which what is in place is synced and recorded. */
+  readonly checkpointBytes?: Bytes;
+  /** Names this boot of the machine; by default what Linux says. Empty: every unclean end is hashed again. */
+  readonly bootId?: string;
+}
+
+/** What `verify` found wrong; nothing when both lists are empty. */
+export interface ReleaseCheck {
+  readonly problems: readonly TreeProblem[];
+  /** Chunks whose bytes aren't what they should be. They are withdrawn. */
+  readonly wrongChunks: readonly ChunkIndex[];
+}
+
+const syncLanesCount = 8;
+/** Chunks that are read at once to be hashed: at most this many MiB in memory. */
+const hashLanesCount = 4;
+
+/**
+ * Opens or resumes the folder of a release; makes it when it isn't there. Throws `release_mismatch` when
+ * another artifact is in it, `disk_too_small` when what is missing doesn't fit.
+ */
+export async function openReleaseFiles(
+  dir: string,
+  manifest: Manifest,
+  config: ReleaseFilesConfig = {},
+): Promise<ReleaseFiles> {
+  const encoded = encodeManifest(manifest);
+  const cid = manifestCid(encoded);
+  const before = await readReleaseManifest(dir);
+  if (before !== undefined && manifestCid(before.encoded) !== cid) {
+    throw new ShoalError("release_mismatch", `another artifact than ${cid} is in ${dir}`, {
+      blame: "local",
+    });
+  }
+  if (before === undefined) {
+    await makeFolderDurably(dir, 0o755);
+    await writeDurably(join(dir, manifestName), [encoded]);
+  }
+  const files = new ReleaseFiles(dir, manifest, cid, {
+    checkpointBytes: config.checkpointBytes ?? 64 * mebibyte,
+    bootId: config.bootId ?? (await readBootId()),
+  });
+  try {
+    await files.load();
+    return files;
+  } catch (error) {
+    await files.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** Removes a release's folder, whatever state it is in. Files that are open stay readable to who has them. */
+export async function removeReleaseFiles(dir: string): Promise<void> {
+  // First what says that the release is whole: half a tree must not be taken for one.
+  for (const name of [sealedName, progressName]) await unlink(join(dir, name)).catch(ignoreMissing);
+  await removeTree(dir);
+}
+
+export class ReleaseFiles {
+  readonly cid: ArtifactCid;
+  readonly manifest: Manifest;
+  /** The folder with the artifact's files: what a release runs in. */
+  readonly treePath: string;
+  readonly #dir: string;
+  readonly #config: Required<ReleaseFilesConfig>;
+  readonly #manifestHash: Uint8Array;
+  readonly #ranges: FileRanges;
+  #held: HeldChunks;
+  #files: TreeFiles;
+  /** While it isn't sealed: files written to since the last checkpoint began. */
+  #dirty: Set<number> = new Set();
+  #dirtyBytes: Bytes = 0;
+  /** Once it is sealed: the mark of each file. */
+  #marks: Uint8Array | undefined;
+  /** Checkpoints and sealing, one after another. */
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(
+    dir: string,
+    manifest: Manifest,
+    cid: ArtifactCid,
+    config: Required<ReleaseFilesConfig>,
+  ) {
+    this.cid = cid;
+    this.manifest = manifest;
+    this.treePath = join(dir, treeName);
+    this.#dir = dir;
+    this.#config = config;
+    this.#manifestHash = decodeCid(cid);
+    this.#ranges = new FileRanges(manifest);
+    this.#held = new HeldChunks(manifest.chunkBytes);
+    this.#files = new TreeFiles(this.treePath, this.#ranges, "write");
+  }
+
+  /** Whether the tree is whole and final. A chunk may have been withdrawn since. */
+  get isSealed(): boolean {
+    return this.#marks !== undefined;
+  }
+
+  /** Whether every chunk is in place. */
+  get isComplete(): boolean {
+    return this.#held.isFull;
+  }
+
+  get heldCount(): number {
+    return this.#held.count;
+  }
+
+  get heldBytes(): Bytes {
+    return this.#held.bytes;
+  }
+
+  holds(chunk: ChunkIndex): boolean {
+    return this.#held.has(chunk);
+  }
+
+  /** The chunks in place, bit i of byte i >> 3; a copy. */
+  heldChunks(): Uint8Array {
+    return this.#held.toBits();
+  }
+
+  /** The chunks that aren't in place, in order; it may change while it is walked through. */
+  missingChunks(): Iterable<ChunkIndex> {
+    return this.#held.missing();
+  }
+
+  hashOf(chunk: ChunkIndex): Uint8Array {
+    return this.manifest.chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
+  }
+
+  /**
+   * Writes a chunk whose hash the caller has verified. It can be read when this resolves, and outlasts a
+   * crash after the next `checkpoint`, of which there is one every `checkpointBytes`.
+   */
+  async write(chunk: ChunkIndex, bytes: Uint8Array): Promise<void> {
+    assert(!this.isSealed, "a sealed release isn't written to");
+    assert(bytes.length === this.manifest.chunkBytes[chunk], "a chunk has its size");
+    if (this.#held.has(chunk)) return;
+    const ranges = this.#ranges.rangesOf(chunk, 1);
+    await this.#files.write(ranges, bytes);
+    for (const { file } of ranges) this.#dirty.add(file);
+    this.#dirtyBytes += bytes.length;
+    this.#held.add(chunk);
+    if (this.#dirtyBytes < this.#config.checkpointBytes) return;
+    this.#dirtyBytes = 0;
+    await this.checkpoint();
+  }
+
+  /**
+   * Replaces a file of which no chunk is held by a clone of another one, and holds each chunk in it that
+   * is right. Nothing else may be written meanwhile. Answers the bytes of those chunks, or why not.
+   */
+  async cloneFile(file: number, from: string): Promise<Bytes | "gone" | "unable"> {
+    assert(!this.isSealed, "a sealed release isn't written to");
+    const entry = this.#ranges.files[file];
+    assert(entry !== undefined, `no file ${file}`);
+    await this.#files.forget(file);
+    const aside = join(this.#dir, cloneName);
+    await unlink(aside).catch(ignoreMissing);
+    const cloned = await cloneFile(from, join(this.treePath, entry.path), aside);
+    if (cloned !== "cloned") return cloned;
+    this.#dirty.add(file);
+    const before = this.#held.bytes;
+    const chunks = this.#ranges.chunksWithin(file);
+    for (const chunk of chunks) this.#held.add(chunk);
+    await this.#rehash(chunks);
+    this.#dirtyBytes += this.#held.bytes - before;
+    return this.#held.bytes - before;
+  }
+
+  /**
+   * A run of chunks, all of which must be held. Throws `chunk_withdrawn` when one isn't, or is found to be
+   * wrong because its file was changed after sealing; that one isn't held any more.
+   */
+  async read(firstChunk: ChunkIndex, count: number): Promise<Uint8Array[]> {
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
+      if (!this.#held.has(chunk)) throw withdrawn(this.cid, chunk);
+    }
+    const bytes = new Uint8Array(this.#ranges.bytesOf(firstChunk, count));
+    let isSuspect = false;
+    try {
+      await this.#files.read(
+        this.#ranges.rangesOf(firstChunk, count),
+        bytes,
+        async (file, handle) => {
+          isSuspect ||= !this.#isAsSealed(file, markOf(await handle.stat({ bigint: true })));
+        },
+      );
+    } catch (cause) {
+      if (!isDamage(cause)) throw cause;
+      // A file is gone, too short or unreadable: all of the run is in doubt.
+      for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) this.#held.remove(chunk);
+      throw withdrawn(this.cid, firstChunk, cause);
+    }
+    const chunks = this.#split(firstChunk, count, bytes);
+    if (!isSuspect) return chunks;
+    const wrong = chunks.flatMap((part, index) =>
+      digestEquals(digest(part), this.hashOf(firstChunk + index)) ? [] : [firstChunk + index],
+    );
+    for (const chunk of wrong) this.#held.remove(chunk);
+    if (wrong[0] !== undefined) throw withdrawn(this.cid, wrong[0]);
+    return chunks;
+  }
+
+  /** Syncs what was written and records it: it outlasts any crash from then on. */
+  async checkpoint(): Promise<void> {
+    return this.#inTurn(() => this.#checkpoint(false));
+  }
+
+  /**
+   * Makes the tree final: links, modes, everything durable. Throws `release_incomplete` while chunks are
+   * missing. May be called again.
+   */
+  async seal(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.isSealed) return;
+      if (!this.isComplete) {
+        throw new ShoalError("release_incomplete", `${this.cid} isn't complete`, {
+          blame: "local",
+        });
+      }
+      await this.#checkpoint(false);
+      await this.#files.close();
+      await finishTree(this.treePath, this.manifest);
+      this.#files = new TreeFiles(this.treePath, this.#ranges, "read");
+      const marks = await this.#readMarks();
+      await writeSealed(this.#dir, this.#manifestHash, marks);
+      await unlink(join(this.#dir, progressName)).catch(ignoreMissing);
+      await syncFolder(this.#dir);
+      this.#marks = marks;
+    });
+  }
+
+  /** Reads and hashes everything that should be there. Chunks that are wrong are withdrawn. */
+  async verify(): Promise<ReleaseCheck> {
+    const problems = this.isSealed ? await checkTree(this.treePath, this.manifest) : [];
+    const wrongChunks = await this.#rehash(this.#held.held());
+    return { problems, wrongChunks };
+  }
+
+  /** Records where it stands and closes all files; nothing may be going on. */
+  async close(): Promise<void> {
+    await this.#inTurn(async () => {
+      try {
+        await this.#checkpoint(true);
+      } finally {
+        await this.#files.close();
+      }
+    });
+  }
+
+  /** Called once, by `openReleaseFiles`. */
+  async load(): Promise<void> {
+    this.#marks = await readSealed(this.#dir, this.#manifestHash, this.#ranges.files.length);
+    if (this.#marks !== undefined) {
+      this.#files = new TreeFiles(this.treePath, this.#ranges, "read");
+      this.#held = HeldChunks.all(this.manifest.chunkBytes);
+      return;
+    }
+    const progress = await readProgress(this.#dir, this.#manifestHash, this.#config.bootId);
+    const claimed = new HeldChunks(this.manifest.chunkBytes, progress?.held);
+    await checkRoom(this.#dir, this.manifest.bytes - claimed.bytes);
+    const fresh = await layOutTree(this.treePath, this.manifest, this.#ranges.files);
+    for (const file of fresh) {
+      const { firstChunk, count } = this.#ranges.chunksOf(file);
+      for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) claimed.remove(chunk);
+    }
+    this.#held = claimed;
+    if (progress?.isTrusted === false) await this.#rehash(claimed.held());
+    // From now on a crash is told from a proper end.
+    await this.#checkpoint(false);
+  }
+
+  async #checkpoint(isClosed: boolean): Promise<void> {
+    if (this.isSealed) return;
+    const held = this.heldChunks();
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    this.#dirtyBytes = 0;
+    try {
+      await forEachInLanes(dirty, syncLanesCount, (file) =>
+        this.#files.use(file, (handle) => handle.datasync()),
+      );
+    } catch (error) {
+      for (const file of dirty) this.#dirty.add(file);
+      throw error;
+    }
+    const { bootId } = this.#config;
+    await writeProgress(this.#dir, this.#manifestHash, { held, bootId, isClosed });
+  }
+
+  /** Hashes chunks that are held, withdraws the wrong ones, and answers them in order. */
+  async #rehash(chunks: Iterable<ChunkIndex>): Promise<ChunkIndex[]> {
+    const wrong: ChunkIndex[] = [];
+    await forEachInLanes(chunks, hashLanesCount, async (chunk) => {
+      const bytes = new Uint8Array(this.#ranges.bytesOf(chunk, 1));
+      const isRead = await this.#files.read(this.#ranges.rangesOf(chunk, 1), bytes).then(
+        () => true,
+        () => false,
+      );
+      if (isRead && digestEquals(digest(bytes), this.hashOf(chunk))) return;
+      this.#held.remove(chunk);
+      wrong.push(chunk);
+    });
+    return wrong.toSorted((a, b) => a - b);
+  }
+
+  async #readMarks(): Promise<Uint8Array> {
+    const marks = new Uint8Array(this.#ranges.files.length * fileMarkBytes);
+    await forEachInLanes(this.#ranges.files.keys(), syncLanesCount, async (file) => {
+      const found = await this.#files.use(file, (handle) => handle.stat({ bigint: true }));
+      marks.set(markOf(found), file * fileMarkBytes);
+    });
+    return marks;
+  }
+
+  /** Before sealing nobody but us has a reason to touch the files. */
+  #isAsSealed(file: number, mark: Uint8Array): boolean {
+    if (this.#marks === undefined) return true;
+    return digestEquals(
+      this.#marks.subarray(file * fileMarkBytes, (file + 1) * fileMarkBytes),
+      mark,
+    );
+  }
+
+  #split(firstChunk: ChunkIndex, count: number, bytes: Uint8Array): Uint8Array[] {
+    let offset = 0;
+    return Array.from({ length: count }, (_, index) => {
+      const start = offset;
+      offset += this.manifest.chunkBytes[firstChunk + index] ?? 0;
+      return bytes.subarray(start, offset);
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const run = this.#tail.then(work);
+    this.#tail = run.catch(() => {});
+    return run;
+  }
+}

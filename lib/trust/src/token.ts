@@ -1,0 +1,111 @@
+// Compact JWS tokens that keys of the trust document sign: what passports and grants have in common.
+// One algorithm (EdDSA), one `typ` for each kind, one spelling (strict base64url), bounded length.
+import { remoteError } from "@shoal/core/error";
+import { clockSkewMs, tokenBytesMax } from "@shoal/core/limits";
+import { decodeBase64Url } from "@shoal/core/trust/base64";
+import {
+  type JWTPayload,
+  SignJWT,
+  decodeProtectedHeader,
+  errors,
+  importJWK,
+  jwtVerify,
+} from "jose";
+import type { KeyFile } from "./key-file.ts";
+import type { TrustDocument } from "./trust-document.ts";
+import { type TrustedKey, findTrustedKey } from "./trusted-keys.ts";
+
+/** Error codes of a kind are `<kind>_invalid`, `<kind>_expired` and `<kind>_too_early`. */
+export type TokenKind = "passport" | "grant";
+
+const algorithm = "EdDSA";
+
+export interface OpenedToken {
+  readonly claims: unknown;
+  readonly key: TrustedKey;
+  readonly expiresAtMs: number;
+}
+
+/** Signs claims, valid from now for `ttlMs`. */
+export async function signToken(
+  key: KeyFile,
+  kind: TokenKind,
+  claims: JWTPayload,
+  { nowMs, ttlMs }: { readonly nowMs: number; readonly ttlMs: number },
+): Promise<string> {
+  const nowSeconds = Math.floor(nowMs / 1000);
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: algorithm, typ: typeOf(kind), kid: key.keyId })
+    .setIssuedAt(nowSeconds)
+    .setNotBefore(nowSeconds)
+    .setExpirationTime(Math.floor((nowMs + ttlMs) / 1000))
+    .sign(await importJWK({ ...key.exportSecretJwk() }, algorithm));
+}
+
+/** Verifies form, signature and time; whether the key may sign this is for `requireAllowed`. */
+export async function openToken(
+  token: string,
+  kind: TokenKind,
+  trust: TrustDocument,
+  nowMs: number,
+): Promise<OpenedToken> {
+  const key = findTrustedKey(trust, keyIdIn(token, kind));
+  if (key === undefined) {
+    throw remoteError("signature_key_unknown", `the ${kind} is signed by no key that is known`);
+  }
+  const x = key.publicKey.toBase64({ alphabet: "base64url", omitPadding: true });
+  try {
+    const { payload } = await jwtVerify(
+      token,
+      await importJWK({ kty: "OKP", crv: "Ed25519", x }, algorithm),
+      {
+        algorithms: [algorithm],
+        typ: typeOf(kind),
+        currentDate: new Date(nowMs),
+        clockTolerance: clockSkewMs / 1000,
+        requiredClaims: ["exp", "nbf", "iat"],
+      },
+    );
+    return { claims: payload, key, expiresAtMs: (payload.exp ?? 0) * 1000 };
+  } catch (error) {
+    throw explain(error, kind);
+  }
+}
+
+/** The key id in a well-formed token's header. */
+function keyIdIn(token: string, kind: TokenKind): string {
+  const invalid = remoteError(`${kind}_invalid`, `not a ${kind}`);
+  if (typeof token !== "string" || token.length > tokenBytesMax) throw invalid;
+  const parts = token.split(".", 4);
+  if (parts.length !== 3) throw invalid;
+  try {
+    for (const part of parts) decodeBase64Url(part);
+    const { kid } = decodeProtectedHeader(token);
+    if (typeof kid === "string") return kid;
+  } catch {
+    throw invalid;
+  }
+  throw invalid;
+}
+
+function explain(error: unknown, kind: TokenKind): Error {
+  if (error instanceof errors.JWTExpired) {
+    return remoteError(`${kind}_expired`, `the ${kind} has expired`);
+  }
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return remoteError("signature_invalid", `the signature of the ${kind} is wrong`);
+  }
+  if (
+    error instanceof errors.JWTClaimValidationFailed &&
+    error.claim === "nbf" &&
+    error.reason === "check_failed"
+  ) {
+    return remoteError(`${kind}_too_early`, `the ${kind} isn't valid yet`);
+  }
+  const message = error instanceof errors.JOSEError ? error.message : "it can't be verified";
+  return remoteError(`${kind}_invalid`, `not a ${kind}: ${message}`);
+}
+
+function typeOf(kind: TokenKind): string {
+  return `shoal-${kind}+jwt`;
+}
