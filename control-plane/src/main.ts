@@ -1,0 +1,103 @@
+// The control plane's composition root: database, migrations, keys, HTTP, loops; stopped in reverse.
+import { join } from "node:path";
+import { ShoalError } from "@shoal/core/error";
+import { migrationMsMax } from "@shoal/core/limits";
+import { defaultRolloutPolicy } from "@shoal/core/rollout/rollout-policy";
+import { processSources } from "@shoal/daemon/config";
+import { type DaemonContext, runDaemon } from "@shoal/daemon/daemon";
+import { startPostgres } from "@shoal/postgres/server";
+import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
+import { createApp } from "./app.ts";
+import { type ControlPlaneConfig, readControlPlaneConfig } from "./config.ts";
+import { openDatabase } from "./db/connection.ts";
+import { migrate } from "./db/migrate.ts";
+import { Wakeups, listen, notify } from "./db/wakeups.ts";
+import { listenHttp } from "./http/listen.ts";
+import { startJobs } from "./jobs/start-jobs.ts";
+import { adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
+import { KnownTokens } from "./operations/known-tokens.ts";
+import { IngestGrants } from "./operations/ingest-grants.ts";
+import { HomeSeeder } from "./operations/home-seeder.ts";
+import { QueuePlaces } from "./operations/lease-build.ts";
+import { QueueDepth } from "./operations/queue-depth.ts";
+import { watermarkFile } from "./watermark-file.ts";
+import { loadAdminTokenHash, loadAuthority } from "./load-authority.ts";
+
+await runDaemon("control-plane", async (context) => {
+  const { log, lifecycle } = context;
+  const config = readControlPlaneConfig(processSources());
+  const authority = await loadAuthority(config, () => Date.now());
+  const adminTokenHash = await loadAdminTokenHash(config.adminTokenFile);
+  const url = await databaseUrl(config, context);
+  const version = await migrateFirst(url);
+  const database = openDatabase(url, config.databaseConnectionsMax);
+  lifecycle.defer("database", () => database.end({ timeout: 5 }));
+  const watermark = watermarkFile(join(config.stateDir, "database-watermark.json"));
+  const adopt = oneAtATime(() => adoptDatabase({ database, watermark, log }));
+  await adopt();
+  const wakeups = new Wakeups((topic) => notify(database, topic));
+  const listening = await listen(database, wakeups);
+  lifecycle.defer("wakeups", () => listening.stop());
+  const { bakeMs, prepareMs, waveMs } = config;
+  const policy = { ...defaultRolloutPolicy, bakeMs, prepareMs, waveMs };
+  // Beside a Postgres of our own nobody else reads; otherwise only in a folder that is said to be shared.
+  const own = config.databaseUrl === undefined ? join(config.stateDir, "log-store") : null;
+  const logDir = config.logDir ?? own;
+  const deps = {
+    database,
+    wakeups,
+    authority,
+    policy,
+    adminTokenHash,
+    log,
+    adopt,
+    tokens: new KnownTokens(database),
+    logs: logDir === null ? null : await openDirectoryBlobs(logDir),
+    grants: new IngestGrants(authority),
+    home: new HomeSeeder(database),
+    places: new QueuePlaces(),
+    depth: new QueueDepth(database),
+  };
+  const jobs = startJobs(deps);
+  lifecycle.defer("jobs", () => jobs.stop());
+  const server = await listenHttp(createApp(deps), config);
+  lifecycle.defer("http", () => server.stop());
+  return { url: server.url, databaseVersion: version };
+});
+
+/** The database that was configured, or one of our own. */
+async function databaseUrl(config: ControlPlaneConfig, context: DaemonContext): Promise<string> {
+  if (config.databaseUrl !== undefined) return config.databaseUrl;
+  const postgres = await startPostgres({
+    dir: join(config.stateDir, "postgres"),
+    log: context.log,
+  });
+  context.lifecycle.defer("postgres", () => postgres.stop());
+  // Without its own Postgres this process is of no use: whoever started it starts both again.
+  void postgres.exited.then(() => {
+    if (!context.signal.aborted) throw new Error("the Postgres of this process has ended");
+  });
+  return postgres.url;
+}
+
+/** Over a connection of its own, whose statements may take long. */
+async function migrateFirst(url: string): Promise<number> {
+  const database = openDatabase(url, 1, migrationMsMax);
+  try {
+    return await migrate(database);
+  } catch (error) {
+    throw explainStart(error);
+  } finally {
+    await database.end({ timeout: 5 });
+  }
+}
+
+function explainStart(error: unknown): unknown {
+  if (error instanceof ShoalError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new ShoalError("database_unusable", `The database can't be used: ${message}`, {
+    blame: "environment",
+    hint: "Check the database's address and whether it is running.",
+    cause: error,
+  });
+}

@@ -1,0 +1,149 @@
+// Ends of attempts: published, failed, cancelled, given up on. The user's failure ends the build;
+// ours gives it another attempt, as long as there are any.
+import type { failInput, publishInput, cancelledInput } from "@shoal/api/builder";
+import type { Build, Failure } from "@shoal/api/control-plane";
+import { decideRetry } from "@shoal/core/build/retry";
+import type { BuildState } from "@shoal/core/build/state";
+import { ShoalError } from "@shoal/core/error";
+import { replicationMs } from "@shoal/core/limits";
+import type { z } from "zod";
+import type { Authority } from "../authority.ts";
+import { type LeaseProof, endAttempt } from "../db/build-queue.ts";
+import { findBuild, findCommit } from "../db/builds.ts";
+import { type Database, type Queries, inTransaction } from "../db/connection.ts";
+import type { HeldBuild } from "../db/overdue.ts";
+import type { Wakeups } from "../db/wakeups.ts";
+import { noteInLog } from "./append-log.ts";
+import { notFound } from "./not-found.ts";
+import { requireToldBefore } from "./refused-call.ts";
+
+export interface EndDeps {
+  readonly database: Database;
+  readonly wakeups: Wakeups;
+  readonly authority: Authority;
+  readonly adopt: () => Promise<void>;
+}
+
+/** The artifact is in the home region: the other regions pull it from there now. */
+export async function publishBuild(
+  deps: EndDeps,
+  lease: LeaseProof,
+  input: z.output<typeof publishInput>,
+): Promise<Build> {
+  const source = await findCommit(deps.database, lease.build);
+  if (source === null) throw notFound("build", lease.build);
+  const statement = deps.authority.verifyStatement(input.statement, {
+    project: source.project,
+    artifact: input.artifact,
+  });
+  if (statement.commit !== source.commit) {
+    const message = `The statement is about ${statement.commit}.`;
+    throw new ShoalError("statement_commit_wrong", message, { blame: "remote" });
+  }
+  const { artifact, artifactBytes, bytesUploaded } = input;
+  const state = await endAttempt(deps.database, lease, {
+    event: "published",
+    outcome: "published",
+    deadlineInMs: replicationMs,
+    artifact: { artifact, artifactBytes, bytesUploaded, statement: input.statement },
+  });
+  if (state === null) await requireToldBefore(deps, lease, "publish", "published");
+  else deps.wakeups.announce("plan");
+  return ended(deps, lease.build);
+}
+
+export async function failBuild(
+  deps: EndDeps,
+  lease: LeaseProof,
+  input: z.output<typeof failInput>,
+): Promise<Build> {
+  const source = await findCommit(deps.database, lease.build);
+  if (source === null) throw notFound("build", lease.build);
+  const held = { ...lease, attempt: source.attempt };
+  const state = await failAttempt(deps, held, input.failure, {
+    cause: "failedByUs",
+    outcome: "failed",
+  });
+  if (state === null) await requireToldBefore(deps, lease, "fail", "failed");
+  return ended(deps, lease.build);
+}
+
+export async function proveCancelled(
+  deps: EndDeps,
+  lease: LeaseProof,
+  input: z.output<typeof cancelledInput>,
+): Promise<Build> {
+  const state = await endAttempt(deps.database, lease, {
+    event: "cancelProved",
+    outcome: "cancelled",
+    ...(input.proof === undefined ? {} : { proof: input.proof }),
+  });
+  if (state === null) await requireToldBefore(deps, lease, "cancelled", "cancelled");
+  return ended(deps, lease.build);
+}
+
+export interface AttemptFailure {
+  readonly cause: "failedByUs" | "leaseExpired";
+  readonly outcome: string;
+  /** Only when its builder was silent for this long. */
+  readonly silentForMs?: number;
+}
+
+/** Ends a failed attempt and says so in the build's log; null when the lease doesn't count. */
+export async function failAttempt(
+  deps: Pick<EndDeps, "database" | "wakeups">,
+  held: LeaseProof & { readonly attempt: number },
+  failure: Failure,
+  how: AttemptFailure,
+): Promise<BuildState | null> {
+  const { outcome, silentForMs } = how;
+  const end = { outcome, failure, ...(silentForMs === undefined ? {} : { silentForMs }) };
+  if (failure.blame === "user") {
+    const state = await endAttempt(deps.database, held, { ...end, event: "failedByUser" });
+    if (state !== null) await note(deps, held.build, `failed: ${failure.message}`);
+    return state;
+  }
+  const { event, waitMs } = decideRetry(held.attempt, how.cause);
+  const state = await endAttempt(deps.database, held, { ...end, event, retryInMs: waitMs });
+  if (state === null) return null;
+  const next = state === "QUEUED" ? `next attempt in ${waitMs / 1000} s` : `the build is ${state}`;
+  await note(deps, held.build, `attempt ${held.attempt} ended: ${failure.message}; ${next}`);
+  if (state === "QUEUED") deps.wakeups.announce("queue");
+  return state;
+}
+
+/** Ends the attempt of a builder that doesn't say anything, whatever state its build is in. */
+export async function giveUpOn(
+  deps: Pick<EndDeps, "database" | "wakeups">,
+  held: HeldBuild,
+  failure: Failure,
+  silentForMs?: number,
+): Promise<BuildState | null> {
+  const lease = { ...held, holder: null };
+  const silent = silentForMs === undefined ? {} : { silentForMs };
+  const how = { cause: "leaseExpired", outcome: "expired", ...silent } as const;
+  const state = await failAttempt(deps, lease, failure, how);
+  if (state !== null) return state;
+  // After the last attempt a build that is being cancelled is no longer DEAD, but CANCELLED.
+  return endAttempt(deps.database, lease, {
+    event: "cancelDeadline",
+    outcome: "expired",
+    ...silent,
+  });
+}
+
+async function note(
+  deps: Pick<EndDeps, "database" | "wakeups">,
+  build: number,
+  text: string,
+): Promise<void> {
+  await inTransaction(deps.database, (queries: Queries) => noteInLog(queries, build, text));
+  deps.wakeups.ring(`log:${build}`);
+}
+
+async function ended(deps: EndDeps, id: number): Promise<Build> {
+  deps.wakeups.ring(`log:${id}`);
+  const build = await findBuild(deps.database, id);
+  if (build === null) throw notFound("build", id);
+  return build;
+}

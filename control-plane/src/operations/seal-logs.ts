@@ -1,0 +1,59 @@
+// Moves logs from rows into the store, a segment at a time, and reads them back. A kill between the
+// two leaves an object that no row names, and the next round makes the same one again.
+import { digest, toHex } from "@shoal/core/digest";
+import { logSegmentBytes } from "@shoal/core/limits";
+import type { BlobStore } from "@shoal/store/blob-store";
+import type { Database } from "../db/connection.ts";
+import { type LogSegment, logsToSeal, readTail, replaceBySegment } from "../db/log-segments.ts";
+
+export interface SealDeps {
+  readonly database: Database;
+  readonly logs: BlobStore;
+}
+
+/** Most logs that one round works on; the next round goes on. */
+const logsPerRound = 50;
+
+/** Seals what is to be sealed; answers how many segments were made. */
+export async function sealLogs(deps: SealDeps): Promise<number> {
+  let made = 0;
+  for (const build of await logsToSeal(deps.database, logSegmentBytes, logsPerRound)) {
+    while (await sealOne(deps, build)) made += 1;
+  }
+  return made;
+}
+
+async function sealOne({ database, logs }: SealDeps, build: number): Promise<boolean> {
+  const tail = await readTail(database, build, logSegmentBytes);
+  if (tail === null) return false;
+  const bytes = tail.parts.reduce((sum, part) => sum + part.length, 0);
+  const hash = digest(Buffer.concat(tail.parts, bytes));
+  const place = tail.position.toString(16).padStart(12, "0");
+  const key = `logs/${build}/${place}-${toHex(hash).slice(0, 32)}`;
+  await logs.put(key, tail.parts, { ifAbsent: true });
+  const chain = chainOf(tail.chain, hash);
+  return replaceBySegment(database, build, { position: tail.position, bytes, key, chain });
+}
+
+/** The next link of a chain; the first has nothing before it. */
+export function chainOf(before: Uint8Array | null, segment: Uint8Array): Uint8Array {
+  return digest(Buffer.concat([before ?? new Uint8Array(32), segment]));
+}
+
+/** The first segment whose bytes or place aren't what the chain says; null when all are. */
+export async function firstBrokenSegment(
+  logs: BlobStore,
+  segments: readonly LogSegment[],
+): Promise<number | null> {
+  let before: Uint8Array | null = null;
+  let at = 0;
+  for (const segment of segments) {
+    const bytes = await logs.get(segment.key);
+    before = chainOf(before, digest(bytes));
+    if (segment.position !== at || Buffer.compare(before, segment.chain) !== 0) {
+      return segment.position;
+    }
+    at += bytes.length;
+  }
+  return null;
+}

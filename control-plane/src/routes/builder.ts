@@ -1,0 +1,41 @@
+// Routes of builders. Who holds a lease is the name of the token that took it.
+import { builderRoutes } from "@shoal/api/routes";
+import type { AppDeps } from "../app.ts";
+import type { LeaseProof } from "../db/build-queue.ts";
+import type { Principal } from "../http/authenticate.ts";
+import { type App, serveRoute } from "../http/serve-route.ts";
+import { appendLog } from "../operations/append-log.ts";
+import { failBuild, proveCancelled, publishBuild } from "../operations/end-attempt.ts";
+import { beat, leaseBuild } from "../operations/lease-build.ts";
+
+export function serveBuilderRoutes(app: App, deps: AppDeps): void {
+  serveRoute(app, deps, builderRoutes.lease, async ({ principal, body, signal }) => ({
+    lease: await leaseBuild(deps, nameOf(principal), body, signal),
+  }));
+  serveRoute(app, deps, builderRoutes.heartbeat, (call) => beat(deps, leaseOf(call, call.body)));
+  serveRoute(app, deps, builderRoutes.appendLog, async (call) => {
+    await appendLog(deps, leaseOf(call, call.query), call.query.offset, call.body);
+    return null;
+  });
+  serveRoute(app, deps, builderRoutes.publish, (call) =>
+    publishBuild(deps, leaseOf(call, call.body), call.body),
+  );
+  serveRoute(app, deps, builderRoutes.fail, (call) =>
+    failBuild(deps, leaseOf(call, call.body), call.body),
+  );
+  serveRoute(app, deps, builderRoutes.cancelled, (call) =>
+    proveCancelled(deps, leaseOf(call, call.body), call.body),
+  );
+}
+
+function leaseOf(
+  call: { readonly params: { readonly id: number }; readonly principal: Principal },
+  { fence }: { readonly fence: string },
+): LeaseProof {
+  return { build: call.params.id, fence, holder: nameOf(call.principal) };
+}
+
+/** The route's role is `builder`: nobody else gets here. */
+function nameOf(principal: Principal): string {
+  return "name" in principal ? principal.name : "";
+}

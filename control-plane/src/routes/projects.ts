@@ -1,0 +1,115 @@
+// Routes of what is set up once: projects, regions, services, tokens; and the hosts there are.
+import { hosts, projects, regions, services, tokens } from "@shoal/api/routes";
+import { ShoalError } from "@shoal/core/error";
+import type { AppDeps } from "../app.ts";
+import { inTransaction, isForeignKeyViolation } from "../db/connection.ts";
+import { findProject, insertProject, listProjects } from "../db/projects.ts";
+import { findRegion, insertRegion, listRegions, updateRegion } from "../db/regions.ts";
+import { findService, insertService, listServices } from "../db/services.ts";
+import { insertJoinToken, insertToken } from "../db/tokens.ts";
+import { notify } from "../db/wakeups.ts";
+import { type App, serveRoute } from "../http/serve-route.ts";
+import { listHosts } from "../operations/list-hosts.ts";
+import { notFound } from "../operations/not-found.ts";
+import { createToken, hashToken } from "../operations/secrets.ts";
+
+export function serveProjectRoutes(app: App, deps: AppDeps): void {
+  const { database } = deps;
+  serveRoute(app, deps, projects.create, async ({ body }) =>
+    present(await insertProject(database, body), taken("project", body.name)),
+  );
+  serveRoute(app, deps, projects.list, ({ query }) => listProjects(database, query));
+  serveRoute(app, deps, projects.get, async ({ params }) =>
+    present(await findProject(database, params.project), notFound("project", params.project)),
+  );
+  serveRoute(app, deps, hosts.list, async ({ query }) => {
+    const page = await listHosts(deps, query);
+    return page;
+  });
+  serveRegions(app, deps);
+  serveServices(app, deps);
+  serveTokens(app, deps);
+}
+
+function serveRegions(app: App, deps: AppDeps): void {
+  const { database } = deps;
+  serveRoute(app, deps, regions.create, async ({ body }) => {
+    if (!(await insertRegion(database, body))) {
+      throw new ShoalError(
+        "already_exists",
+        `There is a region ${body.name}, or another home region.`,
+        {
+          blame: "remote",
+          hint: "Change a region with PATCH; that also moves the home region.",
+        },
+      );
+    }
+    await notify(database, "rollouts");
+    return present(await findRegion(database, body.name), notFound("region", body.name));
+  });
+  serveRoute(app, deps, regions.list, ({ query }) => listRegions(database, query));
+  serveRoute(app, deps, regions.update, ({ params, body }) =>
+    inTransaction(database, async (queries) => {
+      await updateRegion(queries, params.region, body);
+      await notify(queries, "rollouts");
+      await notify(queries, "plan");
+      return present(await findRegion(queries, params.region), notFound("region", params.region));
+    }),
+  );
+}
+
+function serveServices(app: App, deps: AppDeps): void {
+  const { database } = deps;
+  serveRoute(app, deps, services.create, async ({ body }) => {
+    if ((await findProject(database, body.project)) === null)
+      throw notFound("project", body.project);
+    const name = { environment: body.environment, service: body.name };
+    if (!(await insertService(database, body)))
+      throw taken("service", `${body.environment}/${body.name}`);
+    return present(await findService(database, name), notFound("service", body.name));
+  });
+  serveRoute(app, deps, services.list, ({ query }) => listServices(database, query));
+  serveRoute(app, deps, services.get, async ({ params }) =>
+    present(
+      await findService(database, params),
+      notFound("service", `${params.environment}/${params.service}`),
+    ),
+  );
+}
+
+function serveTokens(app: App, deps: AppDeps): void {
+  const { database } = deps;
+  serveRoute(app, deps, tokens.create, async ({ body }) => {
+    const token = createToken(body.role);
+    const region = body.role === "seeder" ? body.region : null;
+    const owner = { role: body.role, name: body.name, region };
+    const inserted = await needRegion(region, insertToken(database, hashToken(token), owner));
+    if (!inserted) throw taken("seeder of another region called", body.name);
+    return { token };
+  });
+  serveRoute(app, deps, tokens.createJoin, async ({ body }) => {
+    const token = createToken("join");
+    await needRegion(body.region, insertJoinToken(database, hashToken(token), body));
+    return { token };
+  });
+}
+
+/** Says that a region is missing when the database refused a row for that reason. */
+async function needRegion<Result>(region: string | null, work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (error) {
+    throw isForeignKeyViolation(error) ? notFound("region", region ?? "") : error;
+  }
+}
+
+function present<Value>(value: Value | null, otherwise: ShoalError): Value {
+  if (value === null) throw otherwise;
+  return value;
+}
+
+function taken(kind: string, name: string): ShoalError {
+  return new ShoalError("already_exists", `There is a ${kind} ${name} already.`, {
+    blame: "remote",
+  });
+}

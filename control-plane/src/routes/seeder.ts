@@ -1,0 +1,35 @@
+// Routes of seeders. Name and region come from the token, never from what is sent.
+import { seederRoutes } from "@shoal/api/routes";
+import { assert } from "@shoal/core/error";
+import type { AppDeps } from "../app.ts";
+import type { Principal } from "../http/authenticate.ts";
+import { type App, RawResponse, serveRoute } from "../http/serve-route.ts";
+import { waitForPlan } from "../operations/plan.ts";
+import {
+  type SeederIdentity,
+  admitHost,
+  register,
+  takeReport,
+} from "../operations/seeder-calls.ts";
+
+export function serveSeederRoutes(app: App, deps: AppDeps): void {
+  serveRoute(app, deps, seederRoutes.register, ({ principal, body }) =>
+    register(deps, seederOf(principal), body),
+  );
+  serveRoute(app, deps, seederRoutes.plan, async ({ principal, query, signal }) => {
+    const plan = await waitForPlan(deps, seederOf(principal).region, query, signal);
+    return plan ?? new RawResponse(new Response(null, { status: 304 }));
+  });
+  serveRoute(app, deps, seederRoutes.report, async ({ principal, body }) => {
+    await takeReport(deps, seederOf(principal), body);
+    return null;
+  });
+  serveRoute(app, deps, seederRoutes.passport, ({ principal, body }) =>
+    admitHost(deps, seederOf(principal), body),
+  );
+}
+
+function seederOf(principal: Principal): SeederIdentity {
+  assert(principal.role === "seeder" && principal.region !== null, "only seeders come here");
+  return { name: principal.name, region: principal.region };
+}

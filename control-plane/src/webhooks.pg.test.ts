@@ -1,0 +1,105 @@
+import { createHmac } from "node:crypto";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { type TestFleet, TestServer, commitFor, startFleet } from "./test-fleet.ts";
+
+let server: TestServer;
+let fleet: TestFleet;
+beforeAll(async () => {
+  server = await TestServer.start();
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+});
+beforeEach(async () => {
+  fleet = await startFleet(server);
+  await fleet.admin.projects.create({
+    name: "greeter",
+    remoteUrl: "/srv/greeter",
+    buildCommand: "make",
+    artifactPath: "out",
+  });
+});
+afterEach(async () => {
+  await fleet[Symbol.asyncDispose]();
+});
+
+const secretOf = async (): Promise<string> =>
+  (await fleet.admin.projects.createWebhookSecret("greeter")).token;
+const pushOf = (text: string, more: object = {}) => ({
+  ref: "refs/heads/main",
+  before: "0".repeat(40),
+  after: commitFor(text),
+  deleted: false,
+  repository: { full_name: "a/b", clone_url: "https://evil.example/b.git" },
+  commits: [],
+  ...more,
+});
+
+async function deliver(secret: string, payload: unknown, headers: Record<string, string> = {}) {
+  const body = JSON.stringify(payload);
+  const signature = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+  const response = await fleet.app.request("/v1/webhooks/github/greeter", {
+    method: "POST",
+    body,
+    headers: {
+      "x-github-event": "push",
+      "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
+      "x-hub-signature-256": signature,
+      ...headers,
+    },
+  });
+  return { status: response.status, answer: (await response.json()) as Record<string, unknown> };
+}
+
+test("queues the pushed commit, from the project's own remote, within a second", async () => {
+  const secret = await secretOf();
+  const startMs = performance.now();
+  const { status, answer } = await deliver(secret, pushOf("a"));
+  expect(performance.now() - startMs).toBeLessThan(1000);
+  expect([status, answer["outcome"]]).toEqual([200, "queued"]);
+  const build = await fleet.admin.builds.get(Number(answer["build"]));
+  expect(build).toMatchObject({ commit: commitFor("a"), state: "QUEUED" });
+  expect((await fleet.admin.projects.get("greeter")).remoteUrl).toBe("/srv/greeter");
+});
+
+test("refuses what isn't signed with one of the two newest secrets, and changes nothing", async () => {
+  const first = await secretOf();
+  const second = await secretOf();
+  const refused = { status: 401, answer: { code: "webhook_signature_invalid" } };
+  expect(await deliver("wrong", pushOf("a"))).toMatchObject(refused);
+  expect(await deliver(second, pushOf("a"), { "x-hub-signature-256": "sha1=00" })).toMatchObject(
+    refused,
+  );
+  expect((await fleet.admin.builds.list()).items).toEqual([]);
+  expect((await deliver(first, pushOf("a"))).status).toBe(200);
+  await secretOf();
+  const later = { "x-github-delivery": "later" };
+  expect(await deliver(first, pushOf("b"), later)).toMatchObject(refused);
+  expect((await deliver(second, pushOf("b"), later)).status).toBe(200);
+});
+
+test("heeds a delivery once, however often and however many at once it comes", async () => {
+  const secret = await secretOf();
+  const answers = await Promise.all(Array.from({ length: 20 }, () => deliver(secret, pushOf("a"))));
+  expect(new Set(answers.map(({ answer }) => answer["build"])).size).toBe(1);
+  const again = await deliver(secret, pushOf("a"));
+  expect(again.answer["outcome"]).toBe("known");
+  expect((await fleet.admin.builds.list()).items.length).toBe(1);
+});
+
+test("ignores deleted branches, tags and other events, and refuses nonsense", async () => {
+  const secret = await secretOf();
+  const gone = pushOf("a", { deleted: true, after: "0".repeat(40) });
+  const ignored = { status: 200, answer: { outcome: "ignored", build: null } };
+  expect(await deliver(secret, gone, { "x-github-delivery": "1" })).toMatchObject(ignored);
+  const tag = pushOf("a", { ref: "refs/tags/v1" });
+  expect(await deliver(secret, tag, { "x-github-delivery": "2" })).toMatchObject(ignored);
+  const ping = { "x-github-event": "ping", "x-github-delivery": "3" };
+  expect(await deliver(secret, { zen: "x" }, ping)).toMatchObject(ignored);
+  const bad = { status: 422, answer: { code: "invalid_input" } };
+  expect(await deliver(secret, { ref: 1 }, { "x-github-delivery": "4" })).toMatchObject(bad);
+  expect(
+    await deliver(secret, pushOf("a", { after: "main" }), { "x-github-delivery": "5" }),
+  ).toMatchObject(bad);
+  expect((await fleet.admin.builds.list()).items).toEqual([]);
+});
