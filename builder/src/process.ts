@@ -1,0 +1,123 @@
+// Puts a builder together from its configuration, in order: lock, leftovers, tools, sandbox, key, loop.
+// Everything is stopped in the reverse order.
+import { chmod, mkdir, realpath } from "node:fs/promises";
+import { join } from "node:path";
+import { createClient } from "@shoal/api/client";
+import { createSeederClient } from "@shoal/api/seeder-client";
+import { digest, toHex } from "@shoal/core/digest";
+import { builderStopMsMax, buildKillMsMax } from "@shoal/core/limits";
+import type { DaemonContext } from "@shoal/daemon/daemon";
+import { loadOrCreateKey } from "@shoal/trust/key-file";
+import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
+import { runAttempt } from "./attempt.ts";
+import { startBuilder } from "./builder.ts";
+import type { BuilderConfig } from "./config.ts";
+import { openGit } from "./git.ts";
+import { killUntilGone, markName, markedProcesses } from "./processes.ts";
+import { PreparedCache } from "./prepare/cache.ts";
+import { readArtifact } from "./publish/read-artifact.ts";
+import { createPublish, type Publish } from "./publish/publish.ts";
+import { createBubblewrap } from "./sandbox/bubblewrap.ts";
+import { openLimiter } from "./sandbox/open-limiter.ts";
+import { createPlain } from "./sandbox/plain.ts";
+import type { Sandbox } from "./sandbox/sandbox.ts";
+import type { SuperviseDeps } from "./sandbox/supervise.ts";
+import { fillToolbox, systemMounts } from "./sandbox/toolbox.ts";
+import { openScratch } from "./scratch.ts";
+import { lockWorkDir } from "./work-dir-lock.ts";
+import { removeLeftovers } from "./workspace.ts";
+
+/** What `main.ts` reads from the process itself. */
+export interface Machine {
+  readonly searchPath: string;
+  readonly home: string;
+  readonly nodePath: string;
+  readonly arch: string;
+  readonly isRoot: boolean;
+}
+
+/** Starts a builder; what it returns goes into the ready line. */
+export async function startBuilderProcess(
+  { log, lifecycle }: DaemonContext,
+  config: BuilderConfig,
+  machine: Machine,
+): Promise<Record<string, unknown>> {
+  const { searchPath } = machine;
+  await mkdir(config.workDir, { recursive: true, mode: 0o711 });
+  const workDir = await realpath(config.workDir);
+  // Names everything that this builder starts, in this life and in others.
+  const scope = toHex(digest(new TextEncoder().encode(workDir)).subarray(0, 8));
+  const lock = await lockWorkDir(scope, workDir);
+  lifecycle.defer("work folder's lock", () => lock.release());
+
+  await killUntilGone(() => markedProcesses(`${scope}/`), buildKillMsMax);
+  const uid = machine.isRoot ? config.sandboxUid : null;
+  const owner = { uid, searchPath };
+  const scratch = await openScratch(workDir, owner);
+  lifecycle.defer("scratch folder", () => scratch.close());
+  const builds = join(scratch.folder, "attempts");
+  await mkdir(builds, { recursive: true });
+  await chmod(builds, 0o711); // Whatever the umask.
+  const leftovers = await removeLeftovers(builds, searchPath);
+  if (leftovers > 0) log.warn({ leftovers }, "removed what an earlier life left");
+
+  const toolbox = join(scratch.folder, "tools");
+  await fillToolbox(toolbox, machine.nodePath);
+  const limiter = await openLimiter({ log }, scope);
+  if (limiter !== null) lifecycle.defer("control groups", () => limiter.close());
+  const deps: SuperviseDeps = { log, limiter, scope, searchPath, uid };
+  const sandbox = await createSandbox(deps, config, machine, toolbox, builds);
+
+  const client = createClient({ url: config.controlPlaneUrl, token: config.token }).builder;
+  const git = await openGit({
+    path: searchPath,
+    environment: { [markName]: `${scope}/git/` },
+    folder: join(workDir, "git"),
+    home: machine.home,
+  });
+  const publish = await openPublish(config);
+  const cache = await PreparedCache.open(
+    { log },
+    { folder: join(workDir, "prepared"), bytesMax: config.preparedBytesMax, searchPath },
+  );
+  const attempt = { client, git, sandbox, cache, publish, log };
+  const place = { scratch: builds, owner };
+  const loop = startBuilder(
+    { client, runAttempt: (lease, stopping) => runAttempt(attempt, place, lease, stopping), log },
+    config,
+  );
+  lifecycle.defer("builds", () => loop.stop(), builderStopMsMax);
+  return { name: config.name, sandbox: sandbox.describe, workDir };
+}
+
+async function createSandbox(
+  deps: SuperviseDeps,
+  config: BuilderConfig,
+  machine: Machine,
+  toolbox: string,
+  trialFolder: string,
+): Promise<Sandbox> {
+  if (config.sandbox === "none") {
+    deps.log.warn("builds run without isolation: they can read what their user can");
+    return createPlain(deps, { toolbox });
+  }
+  const mounts = await systemMounts(toolbox, config.readOnlyFolders);
+  return createBubblewrap(deps, { mounts, toolbox, arch: machine.arch, trialFolder });
+}
+
+async function openPublish(config: BuilderConfig): Promise<Publish> {
+  return createPublish({
+    key: await loadOrCreateKey(config.keyFile),
+    builderName: config.name,
+    readArtifact,
+    connect: (seeder, grant) => {
+      const fetch = createPinnedFetch({ peerId: seeder.peerId });
+      const ingest = createSeederClient({
+        url: seeder.url,
+        token: grant,
+        fetch: (url, init) => fetch(url, init),
+      });
+      return { ingest, close: () => fetch.close() };
+    },
+  });
+}
