@@ -1,0 +1,174 @@
+// For tests of the seeder: one that listens on a free loopback port with everything but the loops to
+// the control plane and the swarm, which tests of those start themselves.
+import { createSeederClient, type SeederClient } from "@shoal/api/seeder-client";
+import { ShoalError } from "@shoal/core/error";
+import { Prng } from "@shoal/core/prng";
+import { StateFile } from "@shoal/daemon/atomic-file";
+import { createLog, type Log } from "@shoal/daemon/log";
+import type { BlobStore } from "@shoal/store/blob-store";
+import { openChunkStore } from "@shoal/store/chunk-store";
+import { MemoryBlobs } from "@shoal/store/memory-blobs";
+import { createCertificate } from "@shoal/trust/certificate";
+import { createKey, type KeyFile } from "@shoal/trust/key-file";
+import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createApp, type SeederDeps } from "./app.ts";
+import { Changes } from "./changes.ts";
+import { startMs, type TestArtifact, type TestFleet } from "./fleet.test-kit.ts";
+import { Goals } from "./goals.ts";
+import { HostAnswers } from "./hosts/host-answers.ts";
+import { HostTable } from "./hosts/host-table.ts";
+import { Uploads } from "./ingest/uploads.ts";
+import { MemberTable } from "./member-table.ts";
+import { ArtifactFiles } from "./region/artifact-files.ts";
+import { RegionStore } from "./region/region-store.ts";
+import { Callers } from "./routes/callers.ts";
+import { startServer } from "./server.ts";
+
+/** Stops, in reverse order, what a test started. */
+export type Stops = (() => Promise<unknown>)[];
+
+export async function stopAll(stops: Stops): Promise<void> {
+  for (const stop of stops.splice(0).toReversed()) await stop();
+}
+
+export async function temporaryFolder(stops: Stops): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "shoal-seeder-"));
+  stops.push(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export function silentLog(): Log {
+  return createLog("seeder", "error", { write: () => undefined });
+}
+
+export interface TestClock {
+  nowMs: number;
+}
+
+export interface TestSeeder {
+  readonly deps: SeederDeps;
+  readonly clock: TestClock;
+  readonly key: KeyFile;
+  readonly url: string;
+  /** A client with this passport or grant, and the certificate of the key when there is one. */
+  client(token: string, key?: KeyFile): Promise<SeederClient>;
+  stop(): Promise<void>;
+}
+
+export interface TestSeederOptions {
+  readonly fleet: TestFleet;
+  readonly stops: Stops;
+  readonly region?: string;
+  readonly blobs?: BlobStore;
+  readonly folder?: string;
+  readonly issuePassport?: SeederDeps["issuePassport"];
+}
+
+export async function startTestSeeder(options: TestSeederOptions): Promise<TestSeeder> {
+  const { fleet, stops, region = "north" } = options;
+  const clock: TestClock = { nowMs: startMs };
+  const deps = await createDeps(options, region, clock);
+  const key = createKey();
+  const certificate = await createCertificate(key);
+  const config = { host: "127.0.0.1", port: 0, certificate };
+  const server = await startServer(createApp(deps).fetch, config);
+  let stopped: Promise<void> | undefined;
+  const stop = (): Promise<void> => (stopped ??= server.stop());
+  stops.push(stop);
+  const url = `https://127.0.0.1:${server.port}`;
+  return {
+    deps,
+    clock,
+    key,
+    url,
+    stop,
+    client: async (token, clientKey) => {
+      const own = clientKey === undefined ? undefined : await createCertificate(clientKey);
+      const fetch = createPinnedFetch({ peerId: key.peerId, certificate: own });
+      stops.push(() => fetch.close());
+      return createSeederClient({ url, fetch, token: () => token });
+    },
+  };
+
+  async function createDeps(
+    given: TestSeederOptions,
+    ownRegion: string,
+    time: TestClock,
+  ): Promise<SeederDeps> {
+    const blobs = given.blobs ?? new MemoryBlobs();
+    const store = new RegionStore(await openChunkStore(blobs), new ArtifactFiles(blobs));
+    await store.load();
+    const folder = given.folder ?? (await temporaryFolder(stops));
+    const now = (): number => time.nowMs;
+    const trust = (): TestFleet["trust"] => fleet.trust;
+    const log = silentLog();
+    const file = new StateFile(join(folder, "goals.json"), 1_000_000);
+    const goals = new Goals({ file, trust, now, region: () => ownRegion, log });
+    await goals.load();
+    return {
+      store,
+      uploads: new Uploads(),
+      goals,
+      answers: new HostAnswers({ goals, store, seeders: () => noSeeders }),
+      hosts: new HostTable(),
+      members: new MemberTable(new Prng(1)),
+      callers: new Callers({ trust, now, region: () => ownRegion }),
+      changes: new Changes(),
+      trust,
+      swarmSeeders: () => [],
+      issuePassport: given.issuePassport ?? (() => Promise.reject(new Error("not joined"))),
+      now,
+      log,
+    };
+  }
+}
+
+const noSeeders: [] = [];
+
+/** Publishes as a builder does: asks, sends what is missing, then manifest and statement. */
+export async function publish(
+  client: SeederClient,
+  fleet: TestFleet,
+  artifact: TestArtifact,
+  project = "web",
+): Promise<{ sent: number }> {
+  const missing = Buffer.from(await client.missing(artifact.hashes));
+  const sent = artifact.frames.filter(({ hash }) => contains(missing, hash));
+  await client.putChunks(sent);
+  await client.putManifest(artifact.cid, artifact.manifestBytes);
+  await client.putStatement(artifact.cid, fleet.statement(artifact.cid, project));
+  return { sent: sent.length };
+}
+
+/** Whether a list of hashes has this one. */
+export function contains(hashes: Uint8Array, hash: Uint8Array): boolean {
+  for (let offset = 0; offset < hashes.length; offset += hash.length)
+    if (Buffer.from(hashes.subarray(offset, offset + hash.length)).equals(hash)) return true;
+  return false;
+}
+
+/** The code of the ShoalError that a promise rejects with; fails when it doesn't. */
+export async function codeOf(promise: Promise<unknown>): Promise<string> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof ShoalError) return error.code;
+    throw error;
+  }
+  throw new Error("no error where one was expected");
+}
+
+/** Waits until a condition holds; fails after a deadline. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = 5000,
+): Promise<void> {
+  const endMs = performance.now() + deadlineMs;
+  while (!(await condition())) {
+    if (performance.now() > endMs) throw new Error("the condition didn't come true in time");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
