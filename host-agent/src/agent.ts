@@ -1,0 +1,249 @@
+// Puts the agent together: goals in, releases fetched and run, reports out. Everything that is started
+// is given to the lifecycle right away. What an earlier life knew is acted on before anybody answers.
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  goalPollMs,
+  goalsAgainMs,
+  firstJoinMsMax,
+  passportPollMs,
+  programStopOnExitMsMax,
+} from "@shoal/core/limits";
+import { kibibyte, mebibyte } from "@shoal/core/units";
+import { StateFile } from "@shoal/daemon/atomic-file";
+import type { DaemonContext } from "@shoal/daemon/daemon";
+import { lockFolder } from "@shoal/daemon/folder-lock";
+import { startLoop } from "@shoal/daemon/loop";
+import { createPeerNode } from "@shoal/peer/node";
+import type { PeerNode } from "@shoal/peer/peer-node";
+import { readBootId } from "@shoal/store/machine-facts";
+import { createCertificate } from "@shoal/trust/certificate";
+import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
+import { verifyPassport } from "@shoal/trust/passport";
+import type { TrustDocument } from "@shoal/trust/trust-document";
+import { readTrustFile } from "@shoal/trust/trust-file";
+import { Artifacts } from "./artifacts/artifacts.ts";
+import { releasesName, type AgentConfig } from "./config.ts";
+import { HostGoals } from "./goals.ts";
+import { PassportKeeper } from "./join.ts";
+import { Reporter } from "./report.ts";
+import { requireReachable } from "./run-user.ts";
+import { Seeders } from "./seeders.ts";
+import { Services } from "./services.ts";
+import type { ProgramUser } from "./supervise/program.ts";
+
+/** What `main.ts` reads from the process itself. */
+export interface Machine {
+  /** Wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+  /** Monotonic milliseconds. */
+  readonly monotonic: () => number;
+  readonly random: () => number;
+  readonly isRoot: boolean;
+  readonly nodePath: string;
+}
+
+interface Agent {
+  readonly machine: Machine;
+  readonly context: DaemonContext;
+  readonly config: AgentConfig;
+  readonly key: KeyFile;
+  readonly trust: () => TrustDocument;
+  readonly seeders: Seeders;
+  readonly passport: PassportKeeper;
+  readonly goals: HostGoals;
+}
+
+const passportFileBytesMax = 64 * kibibyte;
+const goalsFileBytesMax = 64 * mebibyte;
+/** Programs that must end with the agent are killed well before. */
+const stopServicesMsMax = 2 * programStopOnExitMsMax;
+
+/** Starts everything; answers what the ready line tells. */
+export async function startAgent(
+  context: DaemonContext,
+  config: AgentConfig,
+  machine: Machine,
+): Promise<Record<string, unknown>> {
+  await mkdir(config.stateDir, { recursive: true });
+  // Programs run as another user and must be able to pass, not to look.
+  await chmod(config.stateDir, 0o711);
+  // Two agents would each start every program.
+  const lock = await lockFolder("agent", config.stateDir);
+  context.lifecycle.defer("state folder's lock", () => lock.release());
+  const agent = await openAgent(context, config, machine);
+  // The swarm node takes its zone from the passport. Without a seeder the host goes on with what it has.
+  const limit = AbortSignal.any([context.signal, AbortSignal.timeout(firstJoinMsMax)]);
+  await agent.passport.ensure(limit).catch((error: unknown) => {
+    context.log.warn({ error }, "not joined yet; trying on");
+  });
+  context.signal.throwIfAborted();
+  const node = await startNode(agent);
+  context.lifecycle.defer("swarm", () => node.stop());
+  await startConverging(agent, node);
+  const { hostId: host } = config;
+  return { host, peerId: agent.key.peerId, swarmAddresses: node.addresses() };
+}
+
+/** What this host is and knows, from disk. */
+async function openAgent(
+  context: DaemonContext,
+  config: AgentConfig,
+  machine: Machine,
+): Promise<Agent> {
+  const { log, lifecycle } = context;
+  const { now, random } = machine;
+  const { stateDir, trustFile, rootPublicKey, region } = config;
+  const key = await loadOrCreateKey(join(stateDir, "host.jwk"));
+  const trustDocument = await readTrustFile(trustFile, rootPublicKey, now());
+  const trust = (): TrustDocument => trustDocument;
+  const passport: PassportKeeper = new PassportKeeper(
+    {
+      file: new StateFile(join(stateDir, "passport.json"), passportFileBytesMax),
+      seeders: () => seeders,
+      trust,
+      now,
+      random,
+      log,
+    },
+    { ...config, peerId: key.peerId },
+  );
+  const certificate = await createCertificate(key);
+  const seeders = new Seeders({ certificate, passport: () => passport.text() }, config.seeders);
+  lifecycle.defer("seeders", () => seeders.close());
+  await passport.load();
+  const goals = new HostGoals({
+    file: new StateFile(join(stateDir, "goals.json"), goalsFileBytesMax),
+    seeders,
+    trust,
+    now,
+    region,
+    passport: () => passport.facts(),
+    log,
+  });
+  await goals.load();
+  return { machine, context, config, key, trust, seeders, passport, goals };
+}
+
+function startNode({
+  key,
+  passport,
+  goals,
+  trust,
+  machine,
+  context,
+  config,
+}: Agent): Promise<PeerNode> {
+  return createPeerNode(
+    {
+      key,
+      passport: () => passport.present(),
+      verifyPassport: (shown, peerId) =>
+        verifyPassport(shown, trust(), { nowMs: machine.now(), peerId }),
+      allows: (artifact, { region, environment }) =>
+        region === config.region && goals.names(artifact, environment),
+      log: context.log,
+    },
+    { listen: config.swarmListen, seeder: false },
+  );
+}
+
+async function startConverging(agent: Agent, node: PeerNode): Promise<void> {
+  const { context, config, machine, seeders, passport, goals, trust } = agent;
+  const { log, lifecycle } = context;
+  const { now, monotonic } = machine;
+  const artifacts: Artifacts = new Artifacts(
+    {
+      node,
+      seeders,
+      statement: (cid) => goals.statement(cid),
+      trust,
+      now,
+      monotonic,
+      onHeld: (cid) => services.artifactHeld(cid),
+      onLost: (cid) => services.artifactLost(cid),
+      onFailed: (cid, code, message) => services.artifactFailed(cid, code, message),
+      onChange: () => reporter.changed(),
+      occupied: () => services.occupied(),
+      log,
+    },
+    { dir: join(config.stateDir, releasesName), oldBytesMax: config.oldReleaseBytesMax },
+  );
+  await artifacts.load();
+  lifecycle.defer("artifacts", () => artifacts.stop());
+  const services: Services = await openServices(agent, artifacts, () => reporter.changed());
+  const reporter: Reporter = new Reporter({
+    host: config.hostId,
+    seeders,
+    runners: () => services.runners(),
+    fetches: () => artifacts.fetches(),
+    describeFetch: (cid) => artifacts.describe(cid),
+    hasJoined: () => passport.facts() !== null,
+    log,
+  });
+  lifecycle.defer("report", () => reporter.stop());
+  lifecycle.defer("services", () => services.stop(config.stopProgramsOnExit), stopServicesMsMax);
+  await services.load();
+
+  let converging: Promise<void> = Promise.resolve();
+  // One at a time: goals and labels may change at once.
+  const converge = (): Promise<void> => {
+    const run = converging.then(async () => {
+      await services.take(goals.goals());
+      artifacts.want(services.wanted());
+      reporter.changed();
+    });
+    converging = run.catch(() => undefined); // Who asked for it hears of its failure.
+    return run;
+  };
+  await converge();
+  const joining = startLoop({
+    name: "join",
+    intervalMs: passportPollMs,
+    backoffMsMax: goalPollMs,
+    log,
+    run: async (signal) => {
+      // Labels come with the passport: a new one may select other goals.
+      if (await passport.ensure(signal)) await converge();
+    },
+  });
+  const following = startLoop({
+    name: "goals",
+    intervalMs: goalsAgainMs,
+    backoffMsMax: goalPollMs / 2,
+    log,
+    run: async (signal) => {
+      if (passport.facts() === null) await passport.ensure(signal);
+      if (await goals.follow(signal)) await converge();
+    },
+  });
+  lifecycle.defer("goals", () => following.stop());
+  lifecycle.defer("join", () => joining.stop());
+}
+
+async function openServices(
+  { config, context, machine }: Agent,
+  artifacts: Artifacts,
+  onChange: () => void,
+): Promise<Services> {
+  const { stateDir, hostId, runUid: uid, runGid: gid } = config;
+  const user: ProgramUser | null = machine.isRoot ? { uid, gid } : null;
+  const nodePath = config.nodePath ?? machine.nodePath;
+  if (user !== null) {
+    await requireReachable(join(stateDir, "releases"), user, "Choose another --state-dir");
+    await requireReachable(nodePath, user, "Give --node-path a Node that everybody can reach");
+  }
+  const { portFirst: first, portLast: last } = config;
+  const bootId = await readBootId();
+  return new Services(
+    {
+      releaseDir: (release) => artifacts.treePath(release.artifact),
+      isHeld: (cid) => artifacts.isHeld(cid),
+      onChange,
+      now: machine.monotonic,
+      random: machine.random,
+      log: context.log,
+    },
+    { dir: join(stateDir, "services"), hostId, ports: { first, last }, user, nodePath, bootId },
+  );
+}

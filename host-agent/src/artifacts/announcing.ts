@@ -1,0 +1,67 @@
+// Tells a seeder that this host is in an artifact's swarm, and the swarm of the peers that it answers.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ArtifactCid } from "@shoal/core/ids";
+import { announceMsMax, announceMsMin, announceSoonMs } from "@shoal/core/limits";
+import type { Membership, PeerNode } from "@shoal/peer/peer-node";
+import type { Seeders } from "../seeders.ts";
+
+export interface AnnouncingDeps {
+  readonly node: Pick<PeerNode, "addresses">;
+  readonly seeders: Pick<Seeders, "ask">;
+  readonly membership: Membership;
+}
+
+export interface Announcing {
+  stop(): Promise<void>;
+}
+
+/** With fewer than that, a host that still fetches asks again soon: the swarm may just be forming. */
+const fewPeers = 4;
+
+export function startAnnouncing(
+  deps: AnnouncingDeps,
+  artifact: { readonly cid: ArtifactCid; readonly chunksCount: number },
+): Announcing {
+  const controller = new AbortController();
+  const done = announceUntilStopped(deps, artifact, controller.signal);
+  return {
+    stop: async () => {
+      controller.abort();
+      await done;
+    },
+  };
+}
+
+/** Never rejects: without a seeder the peers that are known already are enough to go on with. */
+async function announceUntilStopped(
+  { node, seeders, membership }: AnnouncingDeps,
+  { cid, chunksCount }: { readonly cid: ArtifactCid; readonly chunksCount: number },
+  signal: AbortSignal,
+): Promise<void> {
+  let soonMs = announceSoonMs;
+  while (!signal.aborted) {
+    const { chunksHeld } = membership.progress();
+    const share = chunksCount === 0 ? 1 : chunksHeld / chunksCount;
+    const input = { swarmAddresses: [...node.addresses()], share };
+    let pauseMs = soonMs;
+    try {
+      const ask = seeders.ask((client) => client.announce(cid, input, { signal }), signal);
+      const { peers, againMs } = await ask;
+      signal.throwIfAborted();
+      membership.addPeers(peers);
+      const peersCount = peers.filter((peer) => !peer.seeder).length;
+      const isEnough = chunksHeld === chunksCount || peersCount >= fewPeers;
+      pauseMs = isEnough ? againMs : Math.min(soonMs, againMs);
+    } catch {
+      // Asked again after the pause.
+    }
+    soonMs = Math.min(2 * soonMs, announceMsMax);
+    const boundedMs = Math.min(announceMsMax, Math.max(announceMsMin, pauseMs));
+    await sleep(jittered(boundedMs), undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Less up to a fifth, so that hosts that began together don't stay together. */
+function jittered(ms: number): number {
+  return ms * (0.8 + 0.2 * Math.random());
+}

@@ -1,0 +1,97 @@
+// One artifact that goals name: fetched, sealed, then served for as long as it is named.
+import type { FetchStatus } from "@shoal/api/seeder";
+import type { ArtifactCid } from "@shoal/core/ids";
+import {
+  beginArtifact,
+  finishArtifact,
+  type FetchDeps,
+  type FetchedArtifact,
+  type FetchRequest,
+} from "./fetch-artifact.ts";
+
+export class Artifact {
+  readonly cid: ArtifactCid;
+  readonly #wantedAt: number;
+  readonly #controller: AbortController = new AbortController();
+  #fetched: FetchedArtifact | null = null;
+  #fetching: Promise<void> | null = null;
+  #durationMs: number | null = null;
+  #isHeld = false;
+  /** Of fetches in a row that failed. */
+  failures = 0;
+  /** When it may be fetched, on the clock that `fetch` is given. */
+  notBefore = 0;
+
+  constructor(cid: ArtifactCid, now: number) {
+    this.cid = cid;
+    this.#wantedAt = now;
+  }
+
+  /** Whether it is whole, verified and final on disk. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  get isFetching(): boolean {
+    return this.#fetching !== null;
+  }
+
+  /**
+   * Resolves when it is held; then it is served until `close`. Rejects when something failed, or it was
+   * closed. One fetch at a time; `prepare` belongs to it.
+   */
+  async fetch(
+    deps: FetchDeps,
+    prepare: () => Promise<FetchRequest>,
+    now: () => number,
+  ): Promise<void> {
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    this.#fetching = over;
+    const { signal } = this.#controller;
+    try {
+      const request = await prepare();
+      signal.throwIfAborted();
+      this.#fetched = await beginArtifact(deps, request, signal);
+      await finishArtifact(this.#fetched, signal);
+      this.#durationMs = Math.round(now() - this.#wantedAt);
+      this.#isHeld = true;
+      this.failures = 0;
+    } catch (error) {
+      const fetched = this.#fetched;
+      this.#fetched = null;
+      // The first error says what is wrong; what couldn't be closed is found by the next fetch.
+      await fetched?.close().catch(() => undefined);
+      throw error;
+    } finally {
+      this.#fetching = null;
+      end();
+    }
+  }
+
+  /** Null before its swarm was joined, and when it was here already. */
+  status(): FetchStatus | null {
+    if (this.#fetched === null || this.#fetched.wasHere) return null;
+    const { bytes, bytesReused, membership } = this.#fetched;
+    const { bytesFromSeeders, bytesFromPeers, bytesRefused } = membership.progress();
+    const moved = { bytesReused, bytesFromSeeders, bytesFromPeers, bytesRefused };
+    return { artifact: this.cid, bytes, ...moved, durationMs: this.#durationMs };
+  }
+
+  /** How far a fetch is, for a person; empty when there is nothing to say. */
+  describe(): string {
+    if (this.#fetched === null || this.#isHeld) return "";
+    const { chunksHeld, chunksCount, links, waitsFor } = this.#fetched.membership.progress();
+    const percent = chunksCount === 0 ? 100 : Math.floor((100 * chunksHeld) / chunksCount);
+    const why = waitsFor === "" ? "" : `, waits for ${waitsFor}`;
+    return `${percent}% here, ${links} links${why}`;
+  }
+
+  /** Ends fetching and serving; what is on disk stays. */
+  async close(): Promise<void> {
+    this.#controller.abort(new Error("not wanted any more"));
+    await this.#fetching;
+    await this.#fetched?.close();
+    this.#fetched = null;
+    this.#isHeld = false;
+  }
+}

@@ -1,0 +1,294 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmod, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ArtifactCid } from "@shoal/core/ids";
+import type { Release } from "@shoal/core/rollout/release";
+import { createCertificate } from "@shoal/trust/certificate";
+import { createKey } from "@shoal/trust/key-file";
+import { describe, expect, onTestFinished, test } from "vitest";
+import {
+  makeArtifact,
+  MemorySwarm,
+  nowMs,
+  startTestSeeder,
+  TestRegion,
+  type TestArtifact,
+  type TestSeeder,
+} from "../region.test-kit.ts";
+import { release, runSpec } from "../releases.test-kit.ts";
+import { Seeders } from "../seeders.ts";
+import { eventually, silentLog, testFolder } from "../test-folder.test-kit.ts";
+import { Artifacts } from "./artifacts.ts";
+
+interface Host {
+  readonly region: TestRegion;
+  readonly seeder: TestSeeder;
+  readonly dir: string;
+  swarm: MemorySwarm;
+  artifacts: Artifacts;
+  occupied: ArtifactCid[];
+  readonly told: string[];
+  /** As after a kill of the agent and its restart. */
+  readonly restart: () => Promise<void>;
+}
+
+async function openHost(oldBytesMax = 1_000_000_000, parent?: string): Promise<Host> {
+  const region = new TestRegion();
+  const seeder = await startTestSeeder(region);
+  const certificate = await createCertificate(createKey());
+  const seeders = new Seeders({ certificate, passport: () => "" }, [seeder]);
+  onTestFinished(() => seeders.close());
+  const dir = join(parent ?? (await testFolder()), "releases");
+  const told: string[] = [];
+  const open = async (): Promise<Artifacts> => {
+    const artifacts = new Artifacts(
+      {
+        node: host.swarm,
+        seeders,
+        statement: () => undefined,
+        trust: () => region.trust,
+        now: () => nowMs,
+        monotonic: () => performance.now(),
+        onHeld: (cid) => told.push(`held ${nameOf(cid)}`),
+        onLost: (cid) => told.push(`lost ${nameOf(cid)}`),
+        onFailed: (cid, code) => told.push(`failed ${nameOf(cid)} ${code}`),
+        onChange: () => undefined,
+        occupied: () => host.occupied,
+        log: silentLog,
+      },
+      { dir, oldBytesMax },
+    );
+    await artifacts.load();
+    return artifacts;
+  };
+  const host = { region, seeder, dir, told, occupied: [] } as unknown as Host;
+  host.swarm = new MemorySwarm(region);
+  host.artifacts = await open();
+  onTestFinished(() => host.artifacts.stop());
+  return Object.assign(host, {
+    restart: async () => {
+      await host.artifacts.stop();
+      host.swarm = new MemorySwarm(region);
+      told.length = 0;
+      host.artifacts = await open();
+    },
+  });
+}
+
+const a = makeArtifact(100, 20);
+/** Three quarters of it are chunks of `a`. */
+const b = makeArtifact(105, 20);
+const c = makeArtifact(900, 20);
+const nameOf = (cid: ArtifactCid): string =>
+  Object.entries({ a, b, c }).find(([, artifact]) => artifact.cid === cid)?.[0] ?? cid;
+const of = ({ cid }: TestArtifact): Release => release(runSpec("x"), cid);
+const isHeld = (host: Host, artifact: TestArtifact) => () => host.artifacts.isHeld(artifact.cid);
+const onDisk = async (host: Host): Promise<readonly string[]> =>
+  (await readdir(host.dir))
+    .filter((name) => name !== "damaged")
+    .map(nameOf)
+    .toSorted();
+
+/** Only root can, and not in every container. */
+const canMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
+
+/** A file system of its own, which has room for so many KiB. */
+async function smallDisk(kibibytes: number): Promise<string> {
+  const folder = await testFolder();
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${kibibytes}k`, "tmpfs", folder]);
+  // Registered later than the removal of the folder, so done before it.
+  onTestFinished(() => {
+    execFileSync("umount", ["--lazy", folder]);
+  });
+  return folder;
+}
+
+async function contentOf(host: Host, { cid }: TestArtifact): Promise<Buffer> {
+  return readFile(join(host.artifacts.treePath(cid), "program"));
+}
+
+describe("fetching", { timeout: 30_000 }, () => {
+  test("brings an artifact here, whole and executable, and serves it", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    expect((await contentOf(host, a)).equals(Buffer.concat(a.chunks))).toBe(true);
+    const { mode } = await stat(join(host.artifacts.treePath(a.cid), "program"));
+    expect(mode & 0o111).not.toBe(0);
+    expect(host.told).toEqual(["held a"]);
+    expect(host.artifacts.fetches()).toMatchObject([
+      { artifact: a.cid, bytes: 60_000, bytesReused: 0, bytesFromPeers: 60_000 },
+    ]);
+    expect(host.seeder.asked.some((path) => path.endsWith(`${a.cid}/announce`))).toBe(true);
+    expect(host.swarm.left).toEqual([]);
+  });
+
+  test("takes from older releases what they have", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.region.add(b);
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    host.artifacts.want([of(a), of(b)]);
+    await eventually(isHeld(host, b));
+    expect(host.artifacts.fetches()[0]).toMatchObject({
+      bytesReused: 45_000,
+      bytesFromPeers: 15_000,
+    });
+    expect((await contentOf(host, b)).equals(Buffer.concat(b.chunks))).toBe(true);
+  });
+
+  test("fetches nothing that no trusted builder signed for the project, and says so", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.region.statements.set(a.cid, host.region.statement(b.cid));
+    host.artifacts.want([of(a)]);
+    await eventually(() => host.told.includes("failed a statement_subject_wrong"));
+    expect(host.swarm.joined).toEqual([]);
+    expect(host.seeder.asked.filter((path) => path.includes("manifest"))).toEqual([]);
+    expect(await onDisk(host)).toEqual([]);
+    // The seeder that had it wrong gets it right, and the host goes on by itself.
+    host.region.add(a);
+    await eventually(isHeld(host, a));
+  });
+
+  test("refuses another manifest than the one that was named", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.seeder.answer = (path) =>
+      path.endsWith("/manifest") ? { status: 200, body: b.manifestBytes } : undefined;
+    host.artifacts.want([of(a)]);
+    await eventually(() => host.told.includes("failed a manifest_mismatch"));
+    expect(host.swarm.joined).toEqual([]);
+  });
+
+  test("goes on after a restart with what it had", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.swarm.allow = 8;
+    host.artifacts.want([of(a)]);
+    await eventually(
+      () => host.artifacts.describe(a.cid) === "40% here, 1 links, waits for a peer",
+    );
+    await host.restart();
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    expect(host.artifacts.fetches()).toMatchObject([{ bytesFromPeers: 36_000 }]);
+  });
+
+  test("has a whole artifact again after a restart without asking anybody but for the statement", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    await host.restart();
+    host.seeder.asked.length = 0;
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    expect(host.seeder.asked.filter((path) => path.includes("manifest"))).toEqual([]);
+    expect(host.artifacts.fetches()).toEqual([]);
+  });
+
+  test("notices after a restart what was changed on disk, and mends it from what is still good", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    const program = join(host.artifacts.treePath(a.cid), "program");
+    await host.restart();
+    const content = await readFile(program);
+    content.fill(0, 0, 1000);
+    await chmod(program, 0o755);
+    await writeFile(program, content);
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    expect(host.told).toEqual(["failed a artifact_damaged", "lost a", "held a"]);
+    expect((await contentOf(host, a)).equals(Buffer.concat(a.chunks))).toBe(true);
+    expect(host.artifacts.fetches()).toMatchObject([{ bytesReused: 57_000, bytesFromPeers: 3000 }]);
+    await eventually(async () => (await readdir(join(host.dir, "damaged"))).length === 0);
+  });
+
+  test("does a few at once, the most urgent first", async () => {
+    const host = await openHost();
+    const artifacts = Array.from({ length: 8 }, (_, index) => makeArtifact(1000 + 50 * index, 3));
+    for (const artifact of artifacts) host.region.add(artifact);
+    host.artifacts.want(artifacts.map(of));
+    await eventually(() => artifacts.every((artifact) => host.artifacts.isHeld(artifact.cid)));
+    expect(host.swarm.atOnceMax).toBeLessThanOrEqual(3);
+    expect(new Set(host.swarm.joined.slice(0, 3))).toEqual(
+      new Set(artifacts.slice(0, 3).map(({ cid }) => cid)),
+    );
+  });
+
+  test("ends when nobody wants it any more, and leaves the swarm", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.swarm.allow = 1;
+    host.artifacts.want([of(a)]);
+    await eventually(() => host.swarm.joined.length === 1);
+    host.artifacts.want([]);
+    await eventually(() => host.swarm.left.length === 1);
+    expect(host.told).toEqual([]);
+    // Wanted again at once: it goes on.
+    host.swarm.allow = Number.POSITIVE_INFINITY;
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+  });
+});
+
+describe("removing", { timeout: 30_000 }, () => {
+  async function holdAll(host: Host): Promise<void> {
+    for (const artifact of [a, b, c]) {
+      host.region.add(artifact);
+      host.artifacts.want([of(artifact)]);
+      await eventually(isHeld(host, artifact));
+    }
+  }
+
+  test("keeps old artifacts within the budget, and what programs run on", async () => {
+    const host = await openHost(60_000);
+    host.occupied = [a.cid];
+    await holdAll(host);
+    await eventually(async () => (await onDisk(host)).length === 3);
+    host.artifacts.want([]);
+    // c was named last, a is in use.
+    await eventually(async () => (await onDisk(host)).length < 3);
+    expect(await onDisk(host)).toEqual(["a", "c"]);
+    host.occupied = [];
+    host.artifacts.want([]);
+    await eventually(async () => (await onDisk(host)).length < 2);
+    expect(await onDisk(host)).toEqual(["c"]);
+  });
+
+  test.runIf(canMount)("makes room on a disk that is too small for all of them", async () => {
+    const host = await openHost(1_000_000_000, await smallDisk(200));
+    await holdAll(host);
+    expect(host.told).toContain("failed c disk_too_small");
+    expect(await onDisk(host)).toEqual(["c"]);
+  });
+
+  test.runIf(canMount)(
+    "says when the disk is too small, and goes on when it isn't any more",
+    async () => {
+      const disk = await smallDisk(120);
+      const host = await openHost(1_000_000_000, disk);
+      await writeFile(join(disk, "somebody else's"), new Uint8Array(80_000));
+      host.region.add(a);
+      host.artifacts.want([of(a)]);
+      await eventually(() => host.told.includes("failed a disk_too_small"));
+      expect(host.swarm.joined).toEqual([]);
+      await rm(join(disk, "somebody else's"));
+      await eventually(isHeld(host, a));
+    },
+  );
+
+  test("leaves alone what isn't an artifact", async () => {
+    const host = await openHost(0);
+    await writeFile(join(host.dir, "notes.txt"), "mine");
+    await holdAll(host);
+    host.artifacts.want([]);
+    await eventually(async () => (await onDisk(host)).length < 2);
+    expect(await onDisk(host)).toEqual(["notes.txt"]);
+  });
+});

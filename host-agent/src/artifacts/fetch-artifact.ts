@@ -1,0 +1,169 @@
+// Brings one artifact to this host: statement verified before anything else, manifest, what is on disk
+// already, the rest from the swarm, then sealed. What arrived stays: a fetch that ended goes on. An
+// artifact that is whole on disk is read through once before it counts.
+import type { Envelope } from "@shoal/api/names";
+import type { Manifest } from "@shoal/core/content/manifest";
+import { decodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
+import { remoteError, ShoalError } from "@shoal/core/error";
+import type { ArtifactCid } from "@shoal/core/ids";
+import type { Membership, PeerNode } from "@shoal/peer/peer-node";
+import { openReleaseFiles, type ReleaseFiles } from "@shoal/store/release-files";
+import { readReleaseManifest } from "@shoal/store/release-records";
+import { reuseFrom } from "@shoal/store/release-reuse";
+import { verifyStatement } from "@shoal/trust/statement";
+import type { TrustDocument } from "@shoal/trust/trust-document";
+import type { Seeders } from "../seeders.ts";
+import { startAnnouncing, type Announcing } from "./announcing.ts";
+import { keepCheckpoints, pauseFor } from "./checkpointing.ts";
+
+export interface FetchDeps {
+  readonly node: Pick<PeerNode, "join" | "addresses">;
+  readonly seeders: Pick<Seeders, "ask">;
+  /** The statement that came with the goals, if any. */
+  readonly statement: (cid: ArtifactCid) => Envelope | undefined;
+  readonly trust: () => TrustDocument;
+  /** Wall clock: what was signed ends at a date. */
+  readonly now: () => number;
+}
+
+export interface FetchRequest {
+  readonly cid: ArtifactCid;
+  /** The projects that goals say it is of: each must have signed for it. */
+  readonly projects: readonly string[];
+  readonly directory: string;
+  readonly priority: number;
+  /** Folders of other releases whose chunks may be taken, the likeliest first. */
+  readonly reuseDirectories: readonly string[];
+}
+
+/** An artifact that is being fetched or served. */
+export interface FetchedArtifact {
+  readonly files: ReleaseFiles;
+  readonly membership: Membership;
+  readonly bytes: number;
+  /** Bytes that were taken from other releases on disk. */
+  readonly bytesReused: number;
+  /** Whether it was whole on disk before. */
+  readonly wasHere: boolean;
+  /** Leaves the swarm and closes the files. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the artifact and joins its swarm; `finishArtifact` waits until it is whole. Throws
+ * `artifact_damaged` when what is on disk isn't what it was when it was sealed.
+ */
+export async function beginArtifact(
+  deps: FetchDeps,
+  request: FetchRequest,
+  signal: AbortSignal,
+): Promise<FetchedArtifact> {
+  const { cid, directory, reuseDirectories, priority } = request;
+  for (const project of request.projects) await verifyOrigin(deps, cid, project, signal);
+  const manifest =
+    (await manifestOnDisk(directory, cid)) ?? (await fetchManifest(deps, cid, signal));
+  const files = await openReleaseFiles(directory, manifest);
+  try {
+    const wasHere = files.isSealed;
+    if (wasHere) await requireUndamaged(files);
+    const bytesReused = wasHere ? 0 : (await reuseFrom(files, reuseDirectories, signal)).bytes;
+    signal.throwIfAborted();
+    const membership = deps.node.join({ cid, manifest, storage: files, priority });
+    // Whoever waits for it hears of its end; a fetch that is given up doesn't.
+    membership.done.catch(() => undefined);
+    const chunksCount = manifest.chunkBytes.length;
+    const announcing = startAnnouncing({ ...deps, membership }, { cid, chunksCount });
+    const close = closeOnce(announcing, membership, files);
+    return { files, membership, bytes: manifest.bytes, bytesReused, wasHere, close };
+  } catch (error) {
+    await files.close().catch(() => undefined); // The first error says what is wrong.
+    throw error;
+  }
+}
+
+/** Resolves when the artifact is whole, every chunk verified, and final on disk. */
+export async function finishArtifact(
+  { files, membership }: FetchedArtifact,
+  signal: AbortSignal,
+): Promise<void> {
+  if (files.isSealed) return;
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  const over = new AbortController();
+  const checkpoints = keepCheckpoints({ files, pause: pauseFor }, over.signal);
+  try {
+    await Promise.race([membership.done, aborted.promise]);
+  } finally {
+    over.abort();
+    await checkpoints;
+    signal.removeEventListener("abort", abort);
+  }
+  await files.seal();
+}
+
+function closeOnce(
+  announcing: Announcing,
+  membership: Membership,
+  files: ReleaseFiles,
+): () => Promise<void> {
+  let closing: Promise<void> | undefined;
+  return () => {
+    closing ??= (async () => {
+      await announcing.stop();
+      await membership.leave();
+      await files.close();
+    })();
+    return closing;
+  };
+}
+
+/** Nothing of an artifact is fetched before somebody trusted has signed what it is. */
+async function verifyOrigin(
+  { statement, trust, now, seeders }: FetchDeps,
+  cid: ArtifactCid,
+  project: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const verify = (envelope: Envelope): unknown =>
+    verifyStatement(envelope, trust(), { nowMs: now(), project, artifact: cid });
+  const known = statement(cid);
+  try {
+    if (known !== undefined) {
+      verify(known);
+      return;
+    }
+  } catch (error) {
+    if (!(error instanceof ShoalError)) throw error;
+    // A seeder that gave a false one may not be the only one.
+  }
+  await seeders.ask(async (client) => verify(await client.getStatement(cid, { signal })), signal);
+}
+
+async function manifestOnDisk(directory: string, cid: ArtifactCid): Promise<Manifest | undefined> {
+  const found = await readReleaseManifest(directory);
+  return found !== undefined && manifestCid(found.encoded) === cid ? found.manifest : undefined;
+}
+
+function fetchManifest(
+  { seeders }: FetchDeps,
+  cid: ArtifactCid,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  return seeders.ask(async (client) => {
+    const bytes = await client.getManifest(cid, { signal });
+    if (manifestCid(bytes) === cid) return decodeManifest(bytes);
+    throw remoteError("manifest_mismatch", `a seeder sent another manifest than ${cid}`);
+  }, signal);
+}
+
+async function requireUndamaged(files: ReleaseFiles): Promise<void> {
+  const { problems, wrongChunks } = await files.verify();
+  if (problems.length === 0 && wrongChunks.length === 0) return;
+  throw new ShoalError(
+    "artifact_damaged",
+    `${files.cid} isn't what it was: ${wrongChunks.length} chunks and ${problems.length} entries are wrong`,
+    { blame: "environment", retryable: true, details: { problems: problems.slice(0, 20) } },
+  );
+}

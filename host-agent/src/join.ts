@@ -1,0 +1,138 @@
+// The host's passport: got with a join token, kept on disk, renewed long before it ends, so that an
+// outage of everybody who could renew it locks nobody out.
+import { ShoalError } from "@shoal/core/error";
+import type { HostId, PeerId } from "@shoal/core/ids";
+import { passportRenewMs, passportRetryMs, tokenBytesMax } from "@shoal/core/limits";
+import type { StateFile } from "@shoal/daemon/atomic-file";
+import type { Log } from "@shoal/daemon/log";
+import { verifyPassport, type Passport } from "@shoal/trust/passport";
+import type { TrustDocument } from "@shoal/trust/trust-document";
+import { z } from "zod";
+import type { Seeders } from "./seeders.ts";
+
+export interface PassportKeeperDeps {
+  readonly file: StateFile;
+  readonly seeders: () => Pick<Seeders, "ask">;
+  readonly trust: () => TrustDocument;
+  readonly now: () => number;
+  /** For spreading renewals: hosts that joined together don't renew together. */
+  readonly random: () => number;
+  readonly log: Log;
+}
+
+export interface PassportKeeperConfig {
+  readonly peerId: PeerId;
+  readonly hostId: HostId;
+  readonly region: string;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly joinToken?: string | undefined;
+}
+
+const passportFile = z.strictObject({
+  format: z.literal("shoal.host-passport/v1"),
+  passport: z.string().max(tokenBytesMax),
+});
+
+interface KeptPassport {
+  readonly text: string;
+  readonly facts: Passport;
+}
+
+export class PassportKeeper {
+  readonly #deps: PassportKeeperDeps;
+  readonly #config: PassportKeeperConfig;
+  readonly #renewBeforeMs: number;
+  #passport: KeptPassport | null = null;
+  #renewedAtMs = Number.NEGATIVE_INFINITY;
+  #ensuring: Promise<boolean> | null = null;
+
+  constructor(deps: PassportKeeperDeps, config: PassportKeeperConfig) {
+    this.#deps = deps;
+    this.#config = config;
+    this.#renewBeforeMs = passportRenewMs * (0.8 + 0.4 * deps.random());
+  }
+
+  /** Empty before the host has joined. */
+  text(): string {
+    return this.#passport?.text ?? "";
+  }
+
+  /** The passport. Throws `passport_missing` before the host has joined. */
+  present(): string {
+    if (this.#passport !== null) return this.#passport.text;
+    throw new ShoalError("passport_missing", "This host hasn't joined yet.", {
+      blame: "environment",
+      retryable: true,
+    });
+  }
+
+  /** Null before the host has joined. The passport may have ended since. */
+  facts(): Passport | null {
+    return this.#passport?.facts ?? null;
+  }
+
+  /** Reads what an earlier life of the agent had; one that is of no use is as good as none. */
+  async load(): Promise<void> {
+    try {
+      const bytes = await this.#deps.file.read();
+      if (bytes === undefined) return;
+      const { passport } = passportFile.parse(JSON.parse(new TextDecoder().decode(bytes)));
+      this.#passport = await this.#verified(passport);
+    } catch (error) {
+      this.#deps.log.warn({ error }, "the passport on disk is of no use; joining anew");
+    }
+  }
+
+  /**
+   * Joins, or renews when it is time; answers whether it did. Throws `join_token_missing` when there is
+   * nothing to join with, or what the seeders answered. Calls at once share one try: tokens are counted.
+   */
+  ensure(signal: AbortSignal): Promise<boolean> {
+    this.#ensuring ??= this.#ensure(signal).finally(() => {
+      this.#ensuring = null;
+    });
+    return this.#ensuring;
+  }
+
+  async #ensure(signal: AbortSignal): Promise<boolean> {
+    const { now, seeders, file, log } = this.#deps;
+    const { joinToken, hostId, zone, labels } = this.#config;
+    const leftMs = (this.#passport?.facts.expiresAtMs ?? 0) - now();
+    // A passport that was short from the start isn't renewed again and again.
+    const isFresh = now() - this.#renewedAtMs < passportRetryMs && leftMs > 0;
+    if (leftMs > this.#renewBeforeMs || isFresh) return false;
+    if (joinToken === undefined) throw joinTokenMissing();
+    const input = { joinToken, host: hostId, zone, labels: { ...labels } };
+    this.#passport = await seeders().ask(
+      // Checked inside, so that a seeder that hands out nonsense isn't the last one asked.
+      async (client) => this.#verified((await client.join(input, { signal })).passport),
+      signal,
+    );
+    this.#renewedAtMs = now();
+    const passport = this.#passport.text;
+    await file.write(JSON.stringify({ format: "shoal.host-passport/v1", passport }));
+    log.info({ host: hostId, expiresAtMs: this.#passport.facts.expiresAtMs }, "joined the fleet");
+    return true;
+  }
+
+  async #verified(text: string): Promise<KeptPassport> {
+    const { trust, now } = this.#deps;
+    const { peerId, hostId, region } = this.#config;
+    const facts = await verifyPassport(text, trust(), { nowMs: now(), peerId });
+    if (facts.host === hostId && facts.region === region) return { text, facts };
+    throw new ShoalError(
+      "passport_host_wrong",
+      `The passport is of ${facts.host} in ${facts.region}; this is ${hostId} in ${region}.`,
+      { blame: "remote", hint: "Configure the region that the join token is for" },
+    );
+  }
+}
+
+function joinTokenMissing(): ShoalError {
+  return new ShoalError(
+    "join_token_missing",
+    "This host has no passport that lasts and no join token.",
+    { blame: "local", hint: "Give --join-token or SHOAL_JOIN_TOKEN_FILE" },
+  );
+}
