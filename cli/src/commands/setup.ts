@@ -1,0 +1,155 @@
+// What an operator makes once: `shoal keys create`, `shoal region|project|service create`, tokens for
+// builders and seeders, and join tokens for hosts.
+import type { Command } from "commander";
+import { hourMs } from "@shoal/core/units";
+import { makeFleetKeys } from "../fleet-keys.ts";
+import { parseHealth, parseLabels, parsePrepare, parseRun } from "../service-words.ts";
+import { parseInteger } from "./build.ts";
+import { commonOptions, splitService, type CommandContext, type CommonOptions } from "./context.ts";
+import { describeRegions, describeServices } from "./describe.ts";
+import { printAnswer } from "./print.ts";
+
+export function addSetupCommands(program: Command, context: CommandContext): void {
+  addKeys(program);
+  addRegions(program, context);
+  addProjects(program, context);
+  addServices(program, context);
+  addTokens(program, context);
+}
+
+function addKeys(program: Command): void {
+  program
+    .command("keys")
+    .description("Keys of a fleet")
+    .command("create")
+    .description("Make root, control plane and builder keys and the trust document in a folder")
+    .argument("<dir>")
+    .option("--json", "print the answer as one JSON line")
+    .action(async (dir: string, options: { json?: boolean }) => {
+      printAnswer(await makeFleetKeys(dir), options.json === true, (keys) =>
+        [
+          `root key           ${keys.rootKeyFile} (keep it offline)`,
+          `root public key    ${keys.rootPublicKey}`,
+          `trust document     ${keys.trustFile}`,
+          `control plane key  ${keys.controlPlaneKeyFile}`,
+          `builder key        ${keys.builderKeyFile}`,
+        ].join("\n"),
+      );
+    });
+}
+
+function addRegions(program: Command, context: CommandContext): void {
+  commonOptions(program.command("region").description("Regions").command("create"))
+    .description("Add a region")
+    .argument("<name>")
+    .option("--home", "the region that builders push to")
+    .action(async (name: string, options: CommonOptions & { home?: boolean }) => {
+      const region = await context
+        .connect(options)
+        .regions.create({ name, home: options.home === true });
+      printAnswer(region, options.json === true, (created) => describeRegions([created]));
+    });
+}
+
+function addProjects(program: Command, context: CommandContext): void {
+  commonOptions(program.command("project").description("Projects").command("create"))
+    .description("Add a project: where its code is and how to build it")
+    .argument("<name>")
+    .requiredOption("--remote <url>", "git remote: https, ssh, or an absolute path on the builders")
+    .requiredOption("--build <command>", "run by sh in the checkout, without network")
+    .requiredOption("--artifact <path>", "file or folder that the build leaves")
+    .option("--prepare <command>", "run before the build, to fetch what it needs")
+    .option("--prepare-host <host...>", "hosts that --prepare may reach: host or host:port", [])
+    .option("--lock-file <path...>", "files that the result of --prepare depends on", [])
+    .action(async (name: string, options: ProjectOptions) => {
+      const project = await context.connect(options).projects.create({
+        name,
+        remoteUrl: options.remote,
+        buildCommand: options.build,
+        artifactPath: options.artifact,
+        prepare: parsePrepare(options.prepare, options.prepareHost, options.lockFile),
+      });
+      printAnswer(
+        project,
+        options.json === true,
+        (created) => `project ${created.name} builds ${created.remoteUrl}`,
+      );
+    });
+}
+
+interface ProjectOptions extends CommonOptions {
+  readonly remote: string;
+  readonly build: string;
+  readonly artifact: string;
+  readonly prepare?: string;
+  readonly prepareHost: readonly string[];
+  readonly lockFile: readonly string[];
+}
+
+interface ServiceOptions extends CommonOptions {
+  readonly project: string;
+  readonly run?: string;
+  readonly health?: string;
+  readonly port?: string;
+  readonly select: readonly string[];
+}
+
+function addServices(program: Command, context: CommandContext): void {
+  commonOptions(program.command("service").description("Services").command("create"))
+    .description("Add a service: what hosts run of a project")
+    .argument("<service>", "environment/service, or service in production")
+    .requiredOption("--project <name>", "project whose builds it runs")
+    .option(
+      "--run <command>",
+      "run by sh in the release folder; without it the release only has to be there",
+    )
+    .option(
+      "--health <url or command>",
+      "http://host/path is asked of the program's port; anything else is run by sh",
+    )
+    .option("--port <number>", 'port given to the program as PORT, or "auto"')
+    .option("--select <label=value...>", "only hosts with these labels", [])
+    .action(async (target: string, options: ServiceOptions) => {
+      const { environment, service } = splitService(target);
+      const created = await context.connect(options).services.create({
+        environment,
+        name: service,
+        project: options.project,
+        selector: parseLabels(options.select),
+        run: { ...parseRun(options.run), ...parseHealth(options.health, options.port) },
+      });
+      printAnswer(created, options.json === true, (answer) => describeServices([answer]));
+    });
+}
+
+function addTokens(program: Command, context: CommandContext): void {
+  const token = program
+    .command("token")
+    .description("Tokens of builders, seeders and joining hosts; each is shown once");
+  commonOptions(token.command("create-builder"))
+    .argument("<name>")
+    .action(async (name: string, options: CommonOptions) => {
+      printSecret(await context.connect(options).tokens.create({ role: "builder", name }), options);
+    });
+  commonOptions(token.command("create-seeder"))
+    .argument("<name>")
+    .argument("<region>")
+    .action(async (name: string, region: string, options: CommonOptions) => {
+      printSecret(
+        await context.connect(options).tokens.create({ role: "seeder", name, region }),
+        options,
+      );
+    });
+  commonOptions(token.command("create-join"))
+    .argument("<region>")
+    .option("--uses <number>", "hosts that may join with it", parseInteger, 1)
+    .option("--hours <number>", "how long it is good for", parseInteger, 24)
+    .action(async (region: string, options: CommonOptions & { uses: number; hours: number }) => {
+      const input = { region, usesMax: options.uses, ttlMs: options.hours * hourMs };
+      printSecret(await context.connect(options).joinTokens.create(input), options);
+    });
+}
+
+function printSecret(secret: { readonly token: string }, options: CommonOptions): void {
+  printAnswer(secret, options.json === true, ({ token }) => token);
+}

@@ -1,0 +1,41 @@
+// The `shoal` command: reads the command line, calls, prints. Exit statuses are in exit-codes.ts.
+import { Command, CommanderError } from "commander";
+import { addArtifactCommands } from "./commands/artifact.ts";
+import { addBuildCommands } from "./commands/build.ts";
+import { addDemoCommand } from "./commands/demo.ts";
+import { addDeployCommands } from "./commands/deploy.ts";
+import { printError } from "./commands/print.ts";
+import { addDoctorCommand } from "./commands/doctor.ts";
+import { addProcessCommands } from "./commands/processes.ts";
+import { addSetupCommands } from "./commands/setup.ts";
+import { addStatusCommands } from "./commands/status.ts";
+import { connect } from "./connection.ts";
+import { exitCodes } from "./exit-codes.ts";
+
+const program = new Command("shoal")
+  .description("From a commit to a running release on every machine of a fleet")
+  .enablePositionalOptions()
+  .exitOverride();
+const context = {
+  connect: (options: Parameters<typeof connect>[0]) => connect(options, process.env),
+};
+addDemoCommand(program, process.env);
+addArtifactCommands(program);
+addBuildCommands(program, context);
+addDeployCommands(program, context);
+addSetupCommands(program, context);
+addStatusCommands(program, context);
+addProcessCommands(program);
+addDoctorCommand(program, process.env);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  // Commander has printed its own message, and help isn't an error.
+  process.exitCode =
+    error instanceof CommanderError
+      ? error.exitCode === 0
+        ? exitCodes.ok
+        : exitCodes.usage
+      : printError(error);
+}

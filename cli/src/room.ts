@@ -1,0 +1,32 @@
+// Where the processes' programs are. The command line imports none of them: it runs their main.ts.
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { fileURLToPath } from "node:url";
+
+export type Room = "control-plane" | "builder" | "seeder" | "host-agent";
+
+/** Path of a process's main file. */
+export function roomMain(room: Room): string {
+  return fileURLToPath(new URL(`../../${room}/src/main.ts`, import.meta.url));
+}
+
+/** Runs a process in the foreground with our own input and output; answers its exit status. */
+export async function runRoom(room: Room, args: readonly string[]): Promise<number> {
+  const child = spawn(process.execPath, [roomMain(room), ...args], { stdio: "inherit" });
+  const forward = (signal: NodeJS.Signals): void => {
+    child.kill(signal);
+  };
+  process.on("SIGTERM", forward);
+  process.on("SIGINT", forward);
+  try {
+    return await new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code, signal) => {
+        resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal]));
+      });
+    });
+  } finally {
+    process.off("SIGTERM", forward);
+    process.off("SIGINT", forward);
+  }
+}
