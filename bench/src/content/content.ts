@@ -1,0 +1,132 @@
+// `bench content`: chunking and hashing of a tree on disk, against BLAKE3 alone; and publishing it to a
+// store in a folder, against `casync make`. Both tools in the same run, alternating, on the same disk.
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { digest } from "@shoal/core/digest";
+import { gibibyte, mebibyte } from "@shoal/core/units";
+import type { Command } from "commander";
+import { median, rounded, type Measured } from "../result.ts";
+import { casyncMake, casyncVersion, indexPath, settleDisk } from "./casync.ts";
+import { bytesBelow, makeExecutables, readExecutables, writeTree } from "./inputs.ts";
+import { requirePrograms, runTimed, type Timed } from "./timed.ts";
+
+type Finish = (name: string, measured: Measured, json: boolean) => void;
+
+export interface ContentOptions {
+  readonly mib: number;
+  readonly runs: number;
+  readonly dir?: string;
+  readonly made?: boolean;
+  readonly json?: boolean;
+}
+
+const shoalRun = fileURLToPath(new URL("./shoal-run/main.ts", import.meta.url));
+
+export function addContentBench(program: Command, finish: Finish): void {
+  program
+    .command("content")
+    .description("Chunk, hash and publish a tree, against casync")
+    .option("--mib <number>", "size of the tree", Number, 2048)
+    .option("--runs <number>", "alternating runs of each", Number, 3)
+    .option("--dir <folder>", "where inputs are cached and stores are written")
+    .option("--made", "made inputs instead of real executables from npm")
+    .option("--json", "print the JSON line alone")
+    .action(async (options: ContentOptions) => {
+      finish("content", await measureContent(options), options.json === true);
+    });
+}
+
+async function measureContent(options: ContentOptions): Promise<Measured> {
+  await requirePrograms(["casync", "time"]);
+  const cacheDir = options.dir ?? join(tmpdir(), "shoal-bench");
+  await mkdir(cacheDir, { recursive: true });
+  const executables =
+    options.made === true ? makeExecutables(128 * mebibyte) : await readExecutables(cacheDir);
+  const dir = await mkdtemp(join(cacheDir, "content-"));
+  try {
+    const input = join(dir, "input");
+    await writeTree(input, executables, options.mib * mebibyte, "older");
+    const gib = (await bytesBelow(input)) / gibibyte;
+    const runs: Record<string, unknown>[] = [];
+    for (let run = 0; run < options.runs; run += 1) {
+      process.stderr.write(`run ${run + 1} of ${options.runs}\n`);
+      runs.push(await measureOnce(dir, input));
+    }
+    const { mib } = options;
+    const settings = { mib, runs: options.runs, inputs: executables.label };
+    return {
+      settings: { ...settings, casync: await casyncVersion(), inputGiB: rounded(gib) },
+      runs,
+      figures: figuresOf(runs, gib),
+    };
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function measureOnce(dir: string, input: string): Promise<Record<string, unknown>> {
+  const chunk = await runShoal("chunk", input);
+  const ours = join(dir, "ours");
+  const theirs = join(dir, "theirs.castr");
+  try {
+    await settleDisk(dir);
+    const publish = await runShoal("publish", input, ours, join(dir, "manifest"));
+    await settleDisk(dir);
+    const index = indexPath(dir, "input", true);
+    const make = await casyncMake(theirs, index, input);
+    return {
+      hashGiBPerSecond: hashSpeed(),
+      chunkWallSeconds: chunk.answer["wallSeconds"],
+      chunkCpuSeconds: chunk.answer["cpuSeconds"],
+      publishWallSeconds: publish.timed.wallSeconds,
+      publishCpuSeconds: publish.timed.cpuSeconds,
+      publishPeakMiB: publish.timed.peakMiB,
+      publishStoreBytes: (await bytesBelow(ours)) + (await bytesBelow(join(dir, "manifest"))),
+      casyncWallSeconds: make.wallSeconds,
+      casyncCpuSeconds: make.cpuSeconds,
+      casyncStoreBytes: (await bytesBelow(theirs)) + (await bytesBelow(index)),
+    };
+  } finally {
+    await rm(ours, { recursive: true, force: true });
+    await rm(theirs, { recursive: true, force: true });
+  }
+}
+
+export interface ShoalRun {
+  readonly timed: Timed;
+  readonly answer: Readonly<Record<string, unknown>>;
+}
+
+/** Runs one action of our side as a process of its own. */
+export async function runShoal(...args: readonly string[]): Promise<ShoalRun> {
+  const timed = await runTimed(process.execPath, [shoalRun, ...args]);
+  const answer: Readonly<Record<string, unknown>> = JSON.parse(timed.stdout);
+  return { timed, answer };
+}
+
+/** BLAKE3 on one thread over memory that no cache holds, in GiB a second. */
+function hashSpeed(): number {
+  const bytes = new Uint8Array(256 * mebibyte).fill(7);
+  const startedAt = performance.now();
+  for (let at = 0; at < bytes.length; at += mebibyte) digest(bytes.subarray(at, at + mebibyte));
+  return bytes.length / gibibyte / ((performance.now() - startedAt) / 1000);
+}
+
+function figuresOf(runs: readonly Record<string, unknown>[], gib: number): Record<string, number> {
+  const of = (name: string): number => median(runs.map((run) => Number(run[name])));
+  return {
+    hashGiBPerSecond: rounded(of("hashGiBPerSecond")),
+    chunkGiBPerSecond: rounded(gib / of("chunkWallSeconds")),
+    chunkCpuSecondsPerGiB: rounded(of("chunkCpuSeconds") / gib),
+    publishSecondsPerGiB: rounded(of("publishWallSeconds") / gib),
+    publishCpuSecondsPerGiB: rounded(of("publishCpuSeconds") / gib),
+    publishPeakMiB: rounded(Math.max(...runs.map((run) => Number(run["publishPeakMiB"])))),
+    casyncSecondsPerGiB: rounded(of("casyncWallSeconds") / gib),
+    casyncCpuSecondsPerGiB: rounded(of("casyncCpuSeconds") / gib),
+    wallRatio: rounded(of("publishWallSeconds") / of("casyncWallSeconds")),
+    cpuRatio: rounded(of("publishCpuSeconds") / of("casyncCpuSeconds")),
+    storeBytesRatio: rounded(of("publishStoreBytes") / of("casyncStoreBytes")),
+  };
+}

@@ -1,0 +1,101 @@
+// `bench queue`: how many builds a second builders claim, keep and end over HTTP; how many the
+// database part alone does, beside graphile-worker and pg-boss on the same Postgres; and, with
+// `--chaos`, whether anything is lost or ends twice while everything around the queue is broken.
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { startPostgres } from "@shoal/postgres/server";
+import type { Command } from "commander";
+import { type Measured, median, rounded } from "../result.ts";
+import { measureChaos } from "./chaos.ts";
+import { createDatabase } from "./database.ts";
+import { measureHttp } from "./http-rate.ts";
+import { type QueueOptions, quiet } from "./options.ts";
+import { measureGraphile, measurePgBoss } from "./other-queues.ts";
+
+type Finish = (name: string, measured: Measured, json: boolean) => void;
+
+export function addQueueBench(program: Command, finish: Finish): void {
+  program
+    .command("queue")
+    .description("Claims, beats and ends of builds; beside other queues; under faults")
+    .option("--builders <number>", "builders, and claimers of the database part", Number, 32)
+    .option("--builds <number>", "builds over HTTP (20000 with --chaos)", Number)
+    .option("--jobs <number>", "jobs of each queue in the database part", Number, 5000)
+    .option("--runs <number>", "alternating runs of the database part", Number, 3)
+    .option("--connections <number>", "connections to Postgres of each", Number, 16)
+    .option("--chaos", "break everything around the queue instead")
+    .option("--json", "print the JSON line alone")
+    .action(async (given: Omit<QueueOptions, "builds"> & { builds?: number }) => {
+      const builds = given.builds ?? (given.chaos === true ? 20_000 : 6000);
+      const options = { ...given, builds };
+      const dir = await mkdtemp(join(tmpdir(), "shoal-bench-queue-"));
+      try {
+        const measured = await (given.chaos === true
+          ? measureChaos(dir, options)
+          : measureQueue(dir, options));
+        finish("queue", measured, given.json === true);
+      } finally {
+        await rm(dir, { recursive: true, force: true });
+      }
+    });
+}
+
+async function measureQueue(dir: string, options: QueueOptions): Promise<Measured> {
+  const postgres = await startPostgres({ dir: join(dir, "postgres"), log: quiet });
+  try {
+    const http = await measureHttp(dir, postgres.url, options);
+    const runs: Record<string, number>[] = [];
+    for (let run = 1; run <= options.runs; run += 1) {
+      process.stderr.write(`database part, run ${run} of ${options.runs}\n`);
+      runs.push(await measureDatabaseParts(postgres.url, run, options));
+    }
+    const middle = (name: string): number => median(runs.map((run) => run[name] ?? Number.NaN));
+    return {
+      settings: { ...options },
+      runs: [http, ...runs],
+      figures: {
+        ...http,
+        claimsPerSecond: rounded(middle("ours")),
+        claimMsP99: rounded(middle("oursClaimMsP99")),
+        graphileJobsPerSecond: rounded(middle("graphile")),
+        pgBossJobsPerSecond: rounded(middle("pgBoss")),
+        claimRatioGraphile: rounded(middle("ours") / middle("graphile")),
+        claimRatioPgBoss: rounded(middle("ours") / middle("pgBoss")),
+      },
+    };
+  } finally {
+    await postgres.stop();
+  }
+}
+
+const ratesProgram = fileURLToPath(
+  new URL("../../../control-plane/src/claims-rate/main.ts", import.meta.url),
+);
+
+async function measureDatabaseParts(
+  url: string,
+  run: number,
+  options: QueueOptions,
+): Promise<Record<string, number>> {
+  const { jobs, builders: claimers, connections } = options;
+  const load = async (name: string) => ({
+    databaseUrl: await createDatabase(url, `${name}_${run}`),
+    jobs,
+    claimers,
+    connections,
+  });
+  const { databaseUrl } = await load("ours");
+  const input = JSON.stringify({ databaseUrl, claimers, builds: jobs, connections });
+  const { stdout } = await promisify(execFile)(process.execPath, [ratesProgram, input]);
+  const ours = JSON.parse(stdout) as { perSecond: number; claimMsP99: number };
+  return {
+    ours: ours.perSecond,
+    oursClaimMsP99: ours.claimMsP99,
+    graphile: await measureGraphile(await load("graphile")),
+    pgBoss: await measurePgBoss(await load("pgboss")),
+  };
+}

@@ -1,0 +1,76 @@
+// What a simulated world is like. One world is one region: hosts of other regions get their bytes from
+// their own seeders. docs/SIMULATOR.md says what each field means to the result.
+import { kibibyte, mebibyte, type Bytes, type Millis } from "@shoal/core/units";
+
+export interface Scenario {
+  readonly seed: number;
+  readonly hosts: number;
+  /** Hosts take turns. Half a round trip is what a message takes. */
+  readonly zones: number;
+  readonly zoneRttMs: Millis;
+  readonly regionRttMs: Millis;
+  readonly artifactBytes: Bytes;
+  /** One chunk is one event of a transfer: large ones make large worlds affordable. */
+  readonly chunkBytes: Bytes;
+  /** Share of the chunks that every host has from an earlier release. */
+  readonly reusedShare: number;
+  readonly mbit: number;
+  readonly seeders: number;
+  readonly seederMbit: number;
+  /** Hashing and writing, one chunk after the other. */
+  readonly diskBytesPerMs: number;
+  /** Hosts join evenly over this time. */
+  readonly joinMs: Millis;
+  readonly slowShare: number;
+  readonly slowFactor: number;
+  /** Share of the hosts that die in a minute, until `faultsEndMs`. */
+  readonly deathsPerMinute: number;
+  readonly comeBackMs: Millis;
+  /** Share of those that come back without what they had. */
+  readonly wipedShare: number;
+  readonly faultsEndMs: Millis;
+  /** When others notice that a host died: at once for a process, late for a machine. */
+  readonly deathNoticedMs: Millis;
+  readonly lyingShare: number;
+  readonly silentShare: number;
+  /** All seeders die as soon as each piece is out. */
+  readonly seedersDie: boolean;
+  /** Nothing lasts longer; who isn't done by then isn't. */
+  readonly patienceMs: Millis;
+}
+
+export function scenarioWith(given: Partial<Scenario>): Scenario {
+  const { mbit = 1000, artifactBytes = 256 * mebibyte } = given;
+  const idealMs = artifactBytes / bytesPerMs(mbit);
+  return {
+    seed: 1,
+    hosts: 30,
+    zones: 1,
+    zoneRttMs: 0.5,
+    regionRttMs: 1.5,
+    artifactBytes,
+    chunkBytes: artifactBytes >= 1024 * mebibyte ? 4 * mebibyte : 256 * kibibyte,
+    reusedShare: 0,
+    mbit,
+    seeders: 1,
+    seederMbit: mbit,
+    diskBytesPerMs: 1_000_000,
+    joinMs: 0,
+    slowShare: 0,
+    slowFactor: 0.1,
+    deathsPerMinute: 0,
+    comeBackMs: 10_000,
+    wipedShare: 0.3,
+    faultsEndMs: idealMs,
+    deathNoticedMs: 100,
+    lyingShare: 0,
+    silentShare: 0,
+    seedersDie: false,
+    patienceMs: 120_000 + 100 * idealMs,
+    ...given,
+  };
+}
+
+export function bytesPerMs(mbit: number): number {
+  return (mbit * 1_000_000) / 8 / 1000;
+}

@@ -1,0 +1,94 @@
+// `bench sim`: the scheduler on a virtual clock, against the best possible time.
+import { gibibyte, kibibyte, mebibyte } from "@shoal/core/units";
+import { InvalidArgumentError, type Command } from "commander";
+import { rounded, type Measured } from "../result.ts";
+import { readScenario, type ScenarioFields } from "./scenario-file.ts";
+import { quantile, runScenario, type RunReport } from "./run.ts";
+import { scenarioWith, type Scenario } from "./scenario.ts";
+import type { World } from "./world.ts";
+
+type Finish = (name: string, measured: Measured, json: boolean) => void;
+
+interface SimOptions {
+  readonly scenario?: ScenarioFields;
+  readonly hosts?: number;
+  readonly size?: number;
+  readonly mbit?: number;
+  readonly seed?: number;
+  readonly json?: boolean;
+}
+
+export function addSimBench(program: Command, finish: Finish): void {
+  program
+    .command("sim")
+    .description("Run the scheduler on a virtual clock, and compare it with the best possible time")
+    .option(
+      "--scenario <file>",
+      "JSON as in docs/SIMULATOR.md; other options go before it",
+      readScenario,
+    )
+    .option("--hosts <number>", "hosts of the region", Number)
+    .option("--size <bytes>", "size of the artifact, like 256MiB or 10GiB", parseBytes)
+    .option("--mbit <number>", "rate of each host, up and down", Number)
+    .option("--seed <number>", "everything random follows from it", Number)
+    .option("--json", "print the JSON line alone")
+    .action((options: SimOptions) => {
+      const scenario = scenarioWith({ ...options.scenario, ...fieldsOf(options) });
+      const report = runScenario(scenario, showProgress);
+      finish("sim", measuredOf(scenario, report), options.json === true);
+      // Who should have finished and didn't: a failure of liveness, like 2 for a wrong call.
+      if (!report.isDone) process.exitCode = 3;
+    });
+}
+
+function fieldsOf({ hosts, size, mbit, seed }: SimOptions): ScenarioFields {
+  const fields: ScenarioFields = {};
+  if (hosts !== undefined) fields.hosts = hosts;
+  if (size !== undefined) fields.artifactBytes = size;
+  if (mbit !== undefined) fields.mbit = mbit;
+  if (seed !== undefined) fields.seed = seed;
+  return fields;
+}
+
+function measuredOf(scenario: Scenario, report: RunReport): Measured {
+  const { boundMs, tookMs, lastMs, events, wallMs } = report;
+  const figures = {
+    lastHostOverBound: rounded(lastMs / boundMs),
+    p50OverBound: rounded(quantile(tookMs, 0.5) / boundMs),
+    p99OverBound: rounded(quantile(tookMs, 0.99) / boundMs),
+    p99HealthyOverBound: rounded(report.healthyP99Ms / boundMs),
+    boundSeconds: rounded(boundMs / 1000),
+    seederCopies: rounded(report.bytesFromSeeders / scenario.artifactBytes),
+    discardedShare: rounded(report.bytesDiscarded / (scenario.artifactBytes * scenario.hosts)),
+    events,
+    eventsPerSecond: rounded((events / wallMs) * 1000),
+    wallSeconds: rounded(wallMs / 1000),
+    peakMemoryMiB: rounded(process.resourceUsage().maxRSS / 1024),
+  };
+  return {
+    settings: { ...scenario },
+    runs: [{ ...figures, isDone: report.isDone, logDigest: report.logDigest }],
+    figures,
+  };
+}
+
+function showProgress(world: World, doneCount: number): void {
+  if (!process.stderr.isTTY) return;
+  const virtual = (world.now / 1000).toFixed(1);
+  process.stderr.write(`\r${virtual} s virtual, ${world.events} events, ${doneCount} done `);
+}
+
+const units = new Map([
+  ["KiB", kibibyte],
+  ["MiB", mebibyte],
+  ["GiB", gibibyte],
+]);
+
+function parseBytes(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(KiB|MiB|GiB)$/.exec(text);
+  const unit = units.get(match?.[2] ?? "");
+  if (match === null || unit === undefined) {
+    throw new InvalidArgumentError("Say it like 256MiB or 10GiB.");
+  }
+  return Math.round(Number(match[1]) * unit);
+}

@@ -1,0 +1,280 @@
+// A simulated region on a virtual clock: machines with the real scheduler, links between them, messages
+// and bytes on their way. Depends on its scenario alone: the same seed gives the same events.
+import { derivePieces, type PieceMap } from "@shoal/core/content/pieces";
+import type { SwarmConfig } from "@shoal/core/swarm/config";
+import { withDefaults } from "@shoal/core/swarm/config";
+import type { UploadOrder } from "@shoal/core/swarm/events";
+import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
+import { Prng } from "@shoal/core/prng";
+import { kibibyte, type Bytes, type ChunkIndex, type Millis } from "@shoal/core/units";
+import { announceMs, announceSoonMs } from "@shoal/core/limits";
+import { EventQueue } from "./event-queue.ts";
+import { Introductions } from "./introductions.ts";
+import { Messages } from "./messages.ts";
+import { Network, type Flow } from "./network.ts";
+import { bytesPerMs, type Scenario } from "./scenario.ts";
+import { SimHost, slot, type HostWorld, type Nature, type SaidOutput } from "./sim-host.ts";
+
+const kinds = {
+  segment: 0,
+  chunk: 1,
+  stored: 2,
+  message: 3,
+  timer: 4,
+  call: 5,
+} as const;
+
+/** Largest number of segments that a chunk is sent in, and the smallest segment. */
+const segmentsPerChunk = 4;
+const segmentBytesMin: Bytes = 64 * kibibyte;
+
+export interface WorldWatcher {
+  readonly log: (host: SimHost, event: SwarmLogEvent) => void;
+  readonly completed: (host: SimHost) => void;
+  readonly killed: (host: SimHost) => void;
+}
+
+export class World implements HostWorld {
+  readonly scenario: Scenario;
+  readonly pieces: PieceMap;
+  readonly hosts: SimHost[] = [];
+  readonly network: Network;
+  readonly #watcher: WorldWatcher;
+  readonly #queue = new EventQueue();
+  readonly #messages = new Messages();
+  readonly #prng: Prng;
+  readonly #introductions: Introductions;
+  readonly #byPeerId: Map<string, SimHost> = new Map();
+  /** Both ends of each link, by its number. */
+  readonly #ends: SimHost[] = [];
+  readonly #calls: Map<number, () => void> = new Map();
+  #called = 0;
+  #taken = 0;
+  now: Millis = 0;
+
+  constructor(scenario: Scenario, watcher: WorldWatcher) {
+    this.scenario = scenario;
+    this.#watcher = watcher;
+    this.#prng = new Prng(scenario.seed);
+    const { artifactBytes, chunkBytes } = scenario;
+    const chunks = new Uint32Array(Math.ceil(artifactBytes / chunkBytes)).fill(chunkBytes);
+    this.pieces = derivePieces({ bytes: chunks.length * chunkBytes, chunkBytes: chunks });
+    this.#introductions = new Introductions(this.#prng.child(1));
+    this.network = new Network(
+      {
+        queue: this.#queue,
+        chunkBytes: (chunk) => this.#chunkBytes(chunk),
+        latencyMs: (from, to) => this.#latencyMs(from, to),
+        ended: (host, flow, isStopped) => this.#uploadEnded(host, flow, isStopped),
+      },
+      kinds,
+      Math.max(segmentBytesMin, chunkBytes / segmentsPerChunk),
+    );
+  }
+
+  /** Events so far. */
+  get events(): number {
+    return this.#taken;
+  }
+
+  add(nature: Nature, zone: number, mbit: number, config: Partial<SwarmConfig>): SimHost {
+    const index = this.hosts.length;
+    const { isSeeder: seeder } = nature;
+    const known = { peerId: `peer-${index}`, addresses: ["/sim"], zone: `zone-${zone}`, seeder };
+    const full = withDefaults({ seeder, zone: known.zone, ...config });
+    const prng = this.#prng.child(1000 + index);
+    const host = new SimHost(this, index, known, nature, full, prng);
+    this.hosts.push(host);
+    this.#byPeerId.set(known.peerId, host);
+    this.network.addHost(bytesPerMs(mbit), bytesPerMs(mbit));
+    return host;
+  }
+
+  at(at: Millis, call: () => void): void {
+    this.#called += 1;
+    this.#calls.set(this.#called, call);
+    this.#queue.add(at, kinds.call, this.#called);
+  }
+
+  join(host: SimHost): void {
+    host.join();
+    this.#announce(host);
+  }
+
+  /** As by kill -9, or by a power cut: nothing is said, and others notice after a while. */
+  kill(host: SimHost): void {
+    const links = [...host.links];
+    host.die(this.#prng.child(host.index));
+    this.#watcher.killed(host);
+    this.#introductions.remove(host);
+    this.network.cutAll(host.index);
+    const { deathNoticedMs } = this.scenario;
+    for (const link of links) {
+      this.at(this.now + deathNoticedMs, () => this.#lose(this.#other(link, host), link));
+    }
+  }
+
+  /** Runs until it is asked to stop, nothing is left to happen, or the time is over. */
+  run(untilMs: Millis, isDone: () => boolean): boolean {
+    const queue = this.#queue;
+    while (!isDone()) {
+      if (!queue.next() || queue.at > untilMs) return false;
+      this.now = queue.at;
+      this.#taken += 1;
+      this.#dispatch(queue);
+    }
+    return true;
+  }
+
+  armTimer(host: SimHost, at: Millis): void {
+    this.#queue.add(at, kinds.timer, host.index, host.life);
+  }
+
+  dial(host: SimHost, peerId: string): void {
+    const { life } = host;
+    const other = this.#byPeerId.get(peerId);
+    const rttMs = other === undefined ? 0 : 2 * this.#latencyMs(host.index, other.index);
+    // A handshake of three round trips: TCP, Noise, hello.
+    this.at(this.now + 3 * rttMs, () => {
+      if (host.life === life) this.#connect(host, peerId, other);
+    });
+  }
+
+  closeLink(host: SimHost, link: number): void {
+    this.#forget(host, link);
+    const other = this.#other(link, host);
+    const at = this.now + this.#latencyMs(host.index, other.index);
+    this.at(at, () => this.#lose(other, link));
+  }
+
+  store(host: SimHost, link: number, chunk: ChunkIndex): void {
+    const takesMs = this.#chunkBytes(chunk) / this.scenario.diskBytesPerMs;
+    host.diskFreeMs = Math.max(host.diskFreeMs, this.now) + takesMs;
+    this.#queue.add(host.diskFreeMs, kinds.stored, host.index, host.life, link, chunk);
+  }
+
+  upload(host: SimHost, { link, request, firstChunk, count }: UploadOrder): void {
+    const other = this.#other(link, host);
+    this.network.start(host.index, other.index, link, request, firstChunk, count, this.now);
+  }
+
+  stopUpload(host: SimHost, link: number, request: number): void {
+    this.network.stop(host.index, link, request);
+  }
+
+  say(host: SimHost, output: SaidOutput): void {
+    const { link } = output;
+    const other = this.#other(link, host);
+    const soonMs = this.now + this.#latencyMs(host.index, other.index);
+    // The end of a request comes where its chunks come, and doesn't overtake them.
+    const at = output.type === "reject" ? this.network.arrival(other.index, soonMs) : soonMs;
+    this.#queue.add(at, kinds.message, other.index, link, this.#messages.keep(output));
+  }
+
+  completed(host: SimHost): void {
+    this.#watcher.completed(host);
+  }
+
+  log(host: SimHost, event: SwarmLogEvent): void {
+    this.#watcher.log(host, event);
+  }
+
+  #dispatch({ kind, at, a, b, c, d }: EventQueue): void {
+    if (kind === kinds.segment) return this.network.onSegment(a, b, at);
+    if (kind === kinds.call) return this.#call(a);
+    const host = this.hosts[a] as SimHost;
+    switch (kind) {
+      case kinds.chunk:
+        if (!host.links.has(b)) return undefined;
+        return host.tell({ type: "chunkReceived", link: b, request: c, chunk: d });
+      case kinds.stored:
+        return host.life === b ? this.#stored(host, c, d) : undefined;
+      case kinds.timer:
+        return host.life === b ? host.onTimer(at) : undefined;
+      default: {
+        if (host.links.has(b)) host.tell(this.#messages.at(c));
+        return this.#messages.release(c);
+      }
+    }
+  }
+
+  #call(id: number): void {
+    const call = this.#calls.get(id);
+    this.#calls.delete(id);
+    call?.();
+  }
+
+  #stored(host: SimHost, link: number, chunk: ChunkIndex): void {
+    const { nature, known } = this.#other(link, host);
+    if (!nature.isLying) host.hold(chunk);
+    const type = nature.isLying ? "chunkRefused" : "chunkStored";
+    host.tell({ type, artifact: slot, chunk, link, peer: known.peerId });
+  }
+
+  #uploadEnded(from: number, { link, request }: Flow, isStopped: boolean): void {
+    const host = this.hosts[from] as SimHost;
+    const outcome = isStopped ? "stopped" : "sent";
+    if (host.links.has(link)) host.tell({ type: "uploadEnded", link, request, outcome });
+  }
+
+  #connect(host: SimHost, peerId: string, other: SimHost | undefined): void {
+    if (other === undefined || !other.isAlive || this.#areLinked(host, other)) {
+      host.tell({ type: "dialFailed", peer: peerId });
+      return;
+    }
+    const link = this.#ends.length / 2;
+    this.#ends.push(host, other);
+    this.#attach(host, link, other);
+    this.#attach(other, link, host);
+  }
+
+  #attach(host: SimHost, link: number, other: SimHost): void {
+    host.links.add(link);
+    host.tell({ type: "linkOpened", link, peer: other.known });
+    if (!host.links.has(link)) return;
+    host.tell({ type: "permissionChanged", link, artifact: slot, allowed: true });
+  }
+
+  #areLinked(host: SimHost, other: SimHost): boolean {
+    for (const link of host.links) if (this.#other(link, host) === other) return true;
+    return false;
+  }
+
+  #forget(host: SimHost, link: number): void {
+    host.links.delete(link);
+    this.network.cut(host.index, link);
+  }
+
+  #lose(host: SimHost, link: number): void {
+    if (!host.links.has(link)) return;
+    this.#forget(host, link);
+    host.tell({ type: "linkClosed", link });
+  }
+
+  /** Tells the region's seeders, again and again until the host is done, and hears of others. */
+  #announce(host: SimHost): void {
+    const peers = this.#introductions.announce(host);
+    host.tell({ type: "candidatesOffered", artifact: slot, peers });
+    if (host.completeMs !== undefined) return;
+    const pauseMs = Math.min(announceSoonMs * 2 ** host.announced, announceMs);
+    const { life } = host;
+    host.announced += 1;
+    this.at(this.now + pauseMs * (0.75 + this.#prng.next() / 2), () => {
+      if (host.life === life) this.#announce(host);
+    });
+  }
+
+  #other(link: number, host: SimHost): SimHost {
+    const first = this.#ends[2 * link] as SimHost;
+    return first === host ? (this.#ends[2 * link + 1] as SimHost) : first;
+  }
+
+  #latencyMs(from: number, to: number): Millis {
+    const { zones, zoneRttMs, regionRttMs } = this.scenario;
+    return (from % zones === to % zones ? zoneRttMs : regionRttMs) / 2;
+  }
+
+  #chunkBytes(chunk: ChunkIndex): Bytes {
+    return this.pieces.chunkOffset(chunk + 1) - this.pieces.chunkOffset(chunk);
+  }
+}
