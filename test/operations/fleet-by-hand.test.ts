@@ -11,6 +11,7 @@ import { type Network, createNetwork, whyNoNetwork } from "./network.ts";
 
 const testMsMax = 480_000;
 const restoreMsMax = 90_000;
+const healthyMsMax = 60_000;
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const missing = whyNoNetwork();
 if (missing !== null) process.stderr.write(`docs/OPERATIONS.md isn't tried out: ${missing}\n`);
@@ -104,11 +105,10 @@ const programLog = "cat /var/lib/shoal/agent/services/*/hello/log/program.log";
 
 /** Version 1 runs again, as the rollback left it, and upgrading everything hasn't started it anew. */
 async function checkBeforeRestore(): Promise<void> {
-  const answer = JSON.parse(await type("control", "shoal hosts --json", "hosts")) as {
-    items: { services: { service: string; healthy: boolean }[] }[];
-  };
-  expect(answer.items).toHaveLength(1);
-  expect(answer.items[0]).toMatchObject({ services: [{ service: "hello", healthy: true }] });
+  // An agent that has just restarted says "not healthy" until its first check of the program.
+  await expect
+    .poll(readHosts, { timeout: healthyMsMax, interval: 500 })
+    .toMatchObject([{ services: [{ service: "hello", healthy: true }] }]);
   expect(versionsIn(await type("host", programLog, "log"))).toEqual(["1", "2", "1"]);
   // Secrets are for their owner alone.
   const modes = await type(
@@ -121,6 +121,13 @@ async function checkBeforeRestore(): Promise<void> {
     .split("\n")
     .filter((row) => !/^[67]00 /.test(row));
   expect(open).toEqual([]);
+}
+
+async function readHosts(): Promise<unknown> {
+  const answer = JSON.parse(await type("control", "shoal hosts --json", "hosts")) as {
+    items: unknown;
+  };
+  return answer.items;
 }
 
 /** The host goes back to what the backup knows, and the fleet goes on from there. */
