@@ -20,6 +20,7 @@ import { QueuePlaces, claimBuild } from "./operations/lease-build.ts";
 
 const quiet = { info: () => undefined, warn: () => undefined };
 const builds = 400;
+const builders = 8;
 
 test("goes on without losing or repeating an end when a standby is promoted under load", async () => {
   const dir = await mkdtemp(join(tmpdir(), "shoal-failover-"));
@@ -46,12 +47,12 @@ test("goes on without losing or repeating an end when a standby is promoted unde
   const atPromotion = load.ended.size;
   await promote(standby.url);
 
-  await waitUntil(() => load.ended.size >= builds);
-  expect(load.ended.size).toBeGreaterThan(atPromotion);
+  await waitUntil(async () => (await countEnded(database)) === builds);
   await load.stop();
+  expect(load.ended.size).toBeGreaterThan(atPromotion);
   expect(load.twice).toBe(0);
-  const [row] = await database`select count(*)::int as ended from builds where state = 'FAILED'`;
-  expect(row?.["ended"]).toBe(builds);
+  // Each builder may have lost one answer to an end that was committed when its server was killed.
+  expect(load.ended.size).toBeGreaterThanOrEqual(builds - builders);
   expect((await readQueue(database)).incarnation).not.toBe(incarnation);
   // The lease from before the failover is worth nothing on the server after it.
   const lease = { build: held.build, fence: held.fence, holder: "holder" };
@@ -60,6 +61,13 @@ test("goes on without losing or repeating an end when a standby is promoted unde
 
 const failure = { code: "x", message: "x", blame: "user" } as const;
 const failed = { event: "failedByUser", outcome: "failed", failure } as const;
+
+/** How many builds are FAILED; 0 while no server answers. */
+async function countEnded(database: Database): Promise<number> {
+  const [row] = await database<{ ended: number }[]>`
+    select count(*)::int as ended from builds where state = 'FAILED'`.catch(() => []);
+  return row?.ended ?? 0;
+}
 
 async function startLoad(database: Database) {
   await migrate(database);
@@ -95,7 +103,7 @@ async function startLoad(database: Database) {
       ended.set(claimed.build, claimed.fence);
     }
   };
-  const running = Array.from({ length: 8 }, (_, index) => work(`b${index}`));
+  const running = Array.from({ length: builders }, (_, index) => work(`b${index}`));
   async function ends(): Promise<void> {
     stop.abort();
     await Promise.all(running);
