@@ -1,11 +1,15 @@
 // How tests run: which files belong to which project, and who prints the last line. Projects run one
-// after the other (groupOrder), cheapest first, because the later ones measure time and start servers.
+// after the other (groupOrder, from 1 on: 0 comes last), cheapest first, because the later ones start
+// servers and fleets.
 import { defineConfig } from "vitest/config";
 import { TotalsReporter } from "./test/vitest/totals-reporter.ts";
 
 const minuteMs = 60_000;
 const pgTests = "**/src/**/*.pg.test.ts";
 const never = ["**/node_modules/**", "**/fixtures/**"];
+
+/** Files at a time: most of what they do is waiting, so that more than the default (cores - 1) pays. */
+const workers = 2;
 
 /** `npm test` and nothing after it: then every project must have run something. */
 const isWhole = process.argv.slice(2).join(" ") === "run";
@@ -24,7 +28,8 @@ export default defineConfig({
           include: ["core/src/**/*.test.ts"],
           exclude: never,
           setupFiles: ["test/vitest/pure-core.ts"],
-          sequence: { groupOrder: 0 },
+          maxWorkers: workers,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -32,7 +37,8 @@ export default defineConfig({
           name: "unit",
           include: ["**/src/**/*.test.ts"],
           exclude: [...never, "core/**", pgTests],
-          sequence: { groupOrder: 0 },
+          maxWorkers: workers,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -40,7 +46,8 @@ export default defineConfig({
           name: "repo",
           include: ["test/repo/**/*.test.ts", "test/vitest/**/*.test.ts"],
           exclude: never,
-          sequence: { groupOrder: 0 },
+          maxWorkers: workers,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -50,10 +57,10 @@ export default defineConfig({
           retry: 1,
           include: [pgTests],
           exclude: never,
-          fileParallelism: false,
+          maxWorkers: workers,
           testTimeout: minuteMs / 2,
           hookTimeout: minuteMs,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -63,10 +70,10 @@ export default defineConfig({
           retry: 1,
           include: ["test/**/*.test.ts"],
           exclude: [...never, "test/repo/**", "test/vitest/**"],
-          fileParallelism: false,
+          maxWorkers: workers,
           testTimeout: 5 * minuteMs,
           hookTimeout: 5 * minuteMs,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],
