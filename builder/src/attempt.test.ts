@@ -37,6 +37,8 @@ const never = new AbortController().signal;
 
 const root = realpathSync(mkdtempSync(join(tmpdir(), "shoal-attempt-")));
 const remoteUrl = join(root, "remote");
+const secretsDir = join(root, "secrets");
+const ownSecret = "the builder's own token";
 let commit = "";
 let git: Git;
 let scratch: Scratch;
@@ -67,6 +69,7 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
+  rmSync(secretsDir, { recursive: true, force: true });
   const left = [...readdirSync(attempts), ...(await markedProcesses(`${scope}/`))];
   if (left.length > 0) throw new Error(`the attempt left something: ${JSON.stringify(left)}`);
 });
@@ -202,7 +205,8 @@ async function attempt(desk: Desk, region: Region, stopping: AbortSignal = never
     { toolbox },
   );
   const deps = { client: desk.client, git, sandbox, cache, publish, log };
-  await runAttempt(deps, { scratch: attempts, owner, timing }, desk.lease, stopping);
+  const place = { scratch: attempts, owner, timing, secretsDir, ownSecrets: [ownSecret] };
+  await runAttempt(deps, place, desk.lease, stopping);
 }
 
 /** Waits for a line of the build's own, so that what the test does next is in the middle of it. */
@@ -349,4 +353,46 @@ test("offers the artifact again when the seeder's collection took some of it", a
   };
   await attempt(desk, { ...region, ingest: forgetful });
   expect(desk.ended).toBe("published");
+});
+
+/** Puts a secret where the operator of this builder would. */
+function giveSecret(secret: string, mode = 0o600): void {
+  mkdirSync(join(secretsDir, "thing"), { recursive: true });
+  writeFileSync(join(secretsDir, "thing", "TOKEN"), `${secret}\n`, { mode });
+}
+
+test("gives a build its project's secrets, and masks those that it prints", async () => {
+  giveSecret("hunter2-hunter2");
+  const desk = new Desk({
+    buildCommand: `set -e; test -r "$SHOAL_SECRETS/TOKEN"; cat "$SHOAL_SECRETS/TOKEN"
+      for letter in h u n t e r 2 - h u n t e r 2; do printf %s "$letter"; sleep 0.02; done; echo
+      printf 'user:%s' "$(cat "$SHOAL_SECRETS/TOKEN")" | base64
+      echo "${ownSecret}, grant 0000; and no secret"
+      mkdir out; cp in.txt out/app`,
+    grant: "grant 0000",
+  });
+  await attempt(desk, await openRegion());
+  const shown = desk.log.toString("utf8");
+  expect(desk.ended, shown).toBe("published");
+  expect(shown).toContain("\n***\n***\n");
+  expect(shown).toContain("; and no secret\n");
+  expect(shown).not.toMatch(/hunter2|own token|aHVudGVyMi/);
+});
+
+test("says which secret can't be used, and doesn't begin to build", async () => {
+  giveSecret("hunter2-hunter2", 0o644);
+  const desk = new Desk();
+  await attempt(desk, await openRegion());
+  expect(desk.failure).toMatchObject({ code: "secret_unusable", blame: "system" });
+  expect(desk.failure?.message).toMatch(/TOKEN can be read by others/);
+  expect(desk.log.toString("utf8")).not.toContain("Checking");
+});
+
+test("masks a secret also in the reason of a failure", async () => {
+  giveSecret("/nowhere/hunter2-hunter2");
+  const desk = new Desk({ remoteUrl: "/nowhere/hunter2-hunter2" });
+  await attempt(desk, await openRegion());
+  expect(desk.failure).toMatchObject({ code: "remote_refused" });
+  expect(desk.failure?.message).toContain("***");
+  expect(`${desk.failure?.message} ${desk.log.toString("utf8")}`).not.toContain("hunter2");
 });

@@ -11,7 +11,7 @@ import { findArtifact } from "./artifact-path.ts";
 import { type CheckoutInput, checkout } from "./checkout.ts";
 import { checkoutBreach, failureOf, requireSuccess } from "./failure.ts";
 import type { Git } from "./git.ts";
-import { Heartbeat, type HeartbeatTiming } from "./heartbeat.ts";
+import { type BeatAnswer, Heartbeat, type HeartbeatTiming } from "./heartbeat.ts";
 import { LogStream } from "./log-stream.ts";
 import type { PreparedCache } from "./prepare/cache.ts";
 import { prepareWorkspace } from "./prepare/prepare.ts";
@@ -20,6 +20,8 @@ import { parseRemote } from "./remote-url.ts";
 import { retry } from "./retry.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { watchUsage } from "./sandbox/usage-watch.ts";
+import { SecretMask } from "./secrets/mask.ts";
+import { placeSecrets, readProjectSecrets } from "./secrets/project-secrets.ts";
 import {
   giveToBuild,
   makeWorkspace,
@@ -44,6 +46,10 @@ export interface AttemptConfig {
   /** Where workspaces are made. */
   readonly scratch: string;
   readonly owner: WorkspaceOwner;
+  /** Where the operator keeps the secrets of projects. */
+  readonly secretsDir: string | null;
+  /** What the builder itself knows and no build may print. */
+  readonly ownSecrets: readonly string[];
   /** The fleet's, when absent. */
   readonly timing?: HeartbeatTiming;
 }
@@ -65,24 +71,29 @@ export async function runAttempt(
   log.info({ project: lease.project, commit: lease.commit }, "build leased");
   const { client } = deps;
   const { build, fence } = lease;
-  const heartbeat = new Heartbeat(
-    { beat: (signal) => client.heartbeat(build, { fence }, { signal }), log },
-    lease.grant,
-    config.timing,
-  );
+  const mask = new SecretMask();
+  for (const [index, secret] of config.ownSecrets.entries()) mask.set(`own ${index}`, secret);
+  mask.set("grant", lease.grant);
+  const beat = async (signal: AbortSignal): Promise<BeatAnswer> => {
+    const answer = await client.heartbeat(build, { fence }, { signal });
+    mask.set("grant", answer.grant);
+    return answer;
+  };
+  const heartbeat = new Heartbeat({ beat, log }, lease.grant, config.timing);
   const done = new AbortController();
   const over = endOfSpeech(heartbeat, stopping, done.signal);
   const output = new LogStream(
     {
       send: (offset, bytes, signal) =>
         client.appendLog(build, { fence, offset }, bytes, { signal }),
+      mask,
       log,
     },
     over,
   );
   const id = `${build}-${lease.attempt}-${fence}`;
   try {
-    const work = { ...deps, log, heartbeat, output, lease, id };
+    const work = { ...deps, log, mask, heartbeat, output, lease, id };
     const ending = await doWork(work, config, stopping);
     const failure = ending.type === "failed" ? ending.failure : undefined;
     log.info({ ending: ending.type, failure }, "build ended");
@@ -95,6 +106,7 @@ export async function runAttempt(
 }
 
 interface Work extends AttemptDeps {
+  readonly mask: SecretMask;
   readonly heartbeat: Heartbeat;
   readonly output: LogStream;
   readonly lease: Lease;
@@ -109,7 +121,7 @@ async function doWork(work: Work, config: AttemptConfig, stopping: AbortSignal):
   try {
     ending = { type: "published", published: await makeArtifact(work, config, signal) };
   } catch (error) {
-    ending = judge(error, heartbeat, stopping);
+    ending = judge(work, error, stopping);
     if (ending.type === "failed") {
       work.log.warn({ error }, "build failed");
       await output.note(`${ending.failure.code}: ${ending.failure.message}`);
@@ -120,7 +132,7 @@ async function doWork(work: Work, config: AttemptConfig, stopping: AbortSignal):
   return ending;
 }
 
-function judge(error: unknown, heartbeat: Heartbeat, stopping: AbortSignal): Ending {
+function judge({ heartbeat, mask }: Work, error: unknown, stopping: AbortSignal): Ending {
   if (heartbeat.lost.aborted) return { type: "lost" };
   if (heartbeat.cancelled.aborted) {
     // Something still runs: that isn't proved dead, and nobody says that it is. The control plane ends
@@ -128,7 +140,7 @@ function judge(error: unknown, heartbeat: Heartbeat, stopping: AbortSignal): End
     const runs = error instanceof ShoalError && error.code === "processes_left";
     return runs ? { type: "lost" } : { type: "cancelled" };
   }
-  if (!stopping.aborted) return { type: "failed", failure: failureOf(error) };
+  if (!stopping.aborted) return { type: "failed", failure: failureOf(error, mask) };
   const message = "The builder was stopped during the build.";
   return { type: "failed", failure: { code: "builder_stopping", message, blame: "system" } };
 }
@@ -142,6 +154,7 @@ async function makeArtifact(
   const startedAtMs = Date.now();
   const remote = parseRemote(lease.remoteUrl);
   const workspace = await makeWorkspace(config.scratch, work.id, config.owner);
+  await giveSecrets(work, config, workspace);
   await output.note(`Checking ${lease.commit} out of ${remote.publicUrl}`);
   await checkoutWithin(work, config.owner.searchPath, workspace, {
     remote,
@@ -179,6 +192,17 @@ async function makeArtifact(
     `Published ${published.artifact}: ${artifactBytes} bytes, ${bytesUploaded} of them new`,
   );
   return published;
+}
+
+/** What is read is masked from then on, whether or not it can be given. */
+async function giveSecrets(
+  { lease, mask }: Work,
+  { secretsDir, owner }: AttemptConfig,
+  workspace: Workspace,
+): Promise<void> {
+  const secrets = await readProjectSecrets(secretsDir, lease.project);
+  for (const { name, bytes } of secrets) mask.set(`file ${name}`, bytes);
+  await placeSecrets(secrets, workspace.folders.secrets, owner.uid);
 }
 
 /** A checkout that stops when the repository is larger than the build may be, or the disk is full. */
@@ -250,7 +274,7 @@ async function report(work: Work, over: AbortSignal, ending: Ending): Promise<vo
     if (heartbeat.lost.aborted) return;
     const instead: Ending = heartbeat.cancelled.aborted
       ? { type: "cancelled" }
-      : { type: "failed", failure: { ...failureOf(error), blame: "system" } };
+      : { type: "failed", failure: { ...failureOf(error, work.mask), blame: "system" } };
     await say(work, over, instead).catch((again: unknown) =>
       log.warn({ error: again, ending: instead.type }, "nor was this"),
     );

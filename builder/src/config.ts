@@ -27,6 +27,11 @@ export const builderConfig = z.strictObject({
     .array(z.string().startsWith("/"))
     .default([])
     .describe("more folders of the machine that builds may read, such as /opt"),
+  secretsDir: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("folder with secrets for builds: a folder for each project, in it a file for each"),
   preparedBytesMax: z
     .int()
     .min(0)

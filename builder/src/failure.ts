@@ -2,6 +2,7 @@
 // tried again. The user's are listed; whatever isn't is ours.
 import type { BuildLimits, Failure } from "@shoal/api/control-plane";
 import { ShoalError } from "@shoal/core/error";
+import type { SecretMask } from "./secrets/mask.ts";
 import type { Breach } from "./sandbox/usage-watch.ts";
 import type { SandboxEnd } from "./sandbox/sandbox.ts";
 
@@ -26,14 +27,14 @@ const usersCodes = new Set([
 
 const messageCharsMax = 4000;
 
-/** What an error means for the build. */
-export function failureOf(error: unknown): Failure {
+/** What an error means for the build. What it quotes (git's words, a program's) may hold a secret. */
+export function failureOf(error: unknown, mask: Pick<SecretMask, "text">): Failure {
   if (!(error instanceof ShoalError)) {
     const message = "Something went wrong inside the builder; its log has the cause.";
     return { code: "builder_error", message, blame: "system" };
   }
   const text = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
-  const message = text.slice(0, messageCharsMax);
+  const message = mask.text(text).slice(0, messageCharsMax);
   return { code: error.code, message, blame: usersCodes.has(error.code) ? "user" : "system" };
 }
 

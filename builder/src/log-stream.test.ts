@@ -3,9 +3,11 @@ import { createLog } from "@shoal/daemon/log";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { LogStream } from "./log-stream.ts";
+import { SecretMask } from "./secrets/mask.ts";
 
 const log = createLog("test", "silent");
 const limits = { bufferBytesMax: 64, bytesMax: 1000, appendBytesMax: 16, flushMs: 1 };
+const mask = new SecretMask();
 const never = new AbortController().signal;
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
@@ -38,7 +40,7 @@ test("keeps every byte in order, in bounded batches", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.string({ maxLength: 40 }), { maxLength: 12 }), async (parts) => {
       const stored = new StoredLog();
-      const stream = new LogStream({ send: stored.send, log }, never, limits);
+      const stream = new LogStream({ send: stored.send, mask, log }, never, limits);
       for (const part of parts) await stream.append(text(part));
       await stream.close();
       expect(stored.bytes.toString("utf8")).toBe(parts.join(""));
@@ -51,7 +53,7 @@ test("keeps every byte in order, in bounded batches", async () => {
 test("sends a batch again when its answer was lost, and nothing twice", async () => {
   const stored = new StoredLog();
   stored.faults = ["after", "before"];
-  const stream = new LogStream({ send: stored.send, log }, never, limits);
+  const stream = new LogStream({ send: stored.send, mask, log }, never, limits);
   await stream.append(text("abc"));
   await stream.close();
   expect(stored.bytes.toString("utf8")).toBe("abc");
@@ -64,7 +66,7 @@ test("makes the writer wait while the control plane doesn't answer", async () =>
     await gate.promise;
     await stored.send(offset, bytes);
   };
-  const stream = new LogStream({ send, log }, never, limits);
+  const stream = new LogStream({ send, mask, log }, never, limits);
   let taken = 0;
   const writing = (async () => {
     for (; taken < 20; taken += 1) await stream.append(text("x".repeat(20)));
@@ -79,7 +81,7 @@ test("makes the writer wait while the control plane doesn't answer", async () =>
 
 test("drops what is beyond the limit, and says how much", async () => {
   const stored = new StoredLog();
-  const stream = new LogStream({ send: stored.send, log }, never, limits);
+  const stream = new LogStream({ send: stored.send, mask, log }, never, limits);
   for (let n = 0; n < 30; n += 1) await stream.append(text("x".repeat(50)));
   await stream.close();
   await stream.close();
@@ -90,7 +92,7 @@ test("drops what is beyond the limit, and says how much", async () => {
 
 test("lets the build go on when the control plane refuses the log for good", async () => {
   const refused = new ShoalError("fence_stale", "no", { blame: "remote" });
-  const stream = new LogStream({ send: () => Promise.reject(refused), log }, never, limits);
+  const stream = new LogStream({ send: () => Promise.reject(refused), mask, log }, never, limits);
   let taken = 0;
   for (; taken < 30; taken += 1) await stream.append(text("x".repeat(50)));
   await stream.close();
@@ -100,9 +102,21 @@ test("lets the build go on when the control plane refuses the log for good", asy
 test("ends at once when it is aborted, also while somebody waits for room", async () => {
   const controller = new AbortController();
   const send = (): Promise<void> => Promise.reject(unreachable());
-  const stream = new LogStream({ send, log }, controller.signal, limits);
+  const stream = new LogStream({ send, mask, log }, controller.signal, limits);
   const writing = stream.append(text("x".repeat(200)));
   controller.abort();
   const ended = Promise.all([writing, stream.close()]);
   expect(await ended).toHaveLength(2);
+});
+
+test("masks secrets in the build's bytes and in notes, which don't part them", async () => {
+  const stored = new StoredLog();
+  const known = new SecretMask();
+  known.set("token", "hunter2-hunter2");
+  const stream = new LogStream({ send: stored.send, mask: known, log }, never, limits);
+  await stream.append(text("begin hunter2-"));
+  await stream.note("refused hunter2-hunter2");
+  await stream.append(text("hunter2 end\nhunter"));
+  await stream.close();
+  expect(stored.bytes.toString("utf8")).toBe("begin [shoal] refused ***\n*** end\nhunter");
 });

@@ -1,6 +1,7 @@
 // The way of a build's output to the control plane. Bytes are sent in order, each batch with its
 // offset, until the control plane has said that it has them; a batch whose answer was lost is sent
-// again with the same offset, which the control plane ignores. What waits is bounded: `append` is slow
+// again with the same offset, which the control plane ignores. Secrets are masked before anything else is
+// done with the bytes. What waits is bounded: `append` is slow
 // when the control plane is, the build's pipe fills, and the build waits. After the limit of one
 // attempt's log the rest is counted and dropped, and the log says so.
 import { setTimeout as sleep } from "node:timers/promises";
@@ -13,10 +14,12 @@ import {
 } from "@shoal/core/limits";
 import type { Log } from "@shoal/daemon/log";
 import { retry } from "./retry.ts";
+import { MaskedStream, type SecretMask } from "./secrets/mask.ts";
 
 export interface LogStreamDeps {
   /** Stores bytes that start at `offset`; repeats are harmless. */
   readonly send: (offset: number, bytes: Uint8Array, signal: AbortSignal) => Promise<void>;
+  readonly mask: SecretMask;
   readonly log: Pick<Log, "warn">;
 }
 
@@ -39,6 +42,7 @@ export class LogStream {
   readonly #limits: LogStreamLimits;
   readonly #controller: AbortController = new AbortController();
   readonly #sender: Promise<void>;
+  readonly #masked: MaskedStream;
   #waiting: Uint8Array[] = [];
   /** Bytes in `waiting`, at most `bufferBytesMax` and one portion. */
   #waitingBytes = 0;
@@ -54,6 +58,7 @@ export class LogStream {
   constructor(deps: LogStreamDeps, signal: AbortSignal, limits: LogStreamLimits = ownLimits) {
     this.#deps = deps;
     this.#limits = limits;
+    this.#masked = new MaskedStream(deps.mask);
     const stop = (): void => this.#controller.abort(signal.reason);
     if (signal.aborted) stop();
     else signal.addEventListener("abort", stop, { once: true, signal: this.#controller.signal });
@@ -61,23 +66,21 @@ export class LogStream {
     this.#sender = this.#sendAll();
   }
 
-  /** Takes bytes in; resolves when there is room for more. Never rejects. */
+  /** Takes the build's bytes in; resolves when there is room for more. Never rejects. */
   async append(bytes: Uint8Array): Promise<void> {
-    const room = Math.max(0, this.#limits.bytesMax - this.#takenBytes);
-    if (bytes.length > room) this.#droppedBytes += bytes.length - room;
-    this.#take(bytes.length > room ? bytes.subarray(0, room) : bytes);
-    while (this.#waitingBytes > this.#limits.bufferBytesMax && !this.#broken) {
-      await this.#changed.promise;
-    }
+    this.#admit(this.#masked.push(bytes));
+    await this.#whenThereIsRoom();
   }
 
-  /** A line of the builder's own among the build's. */
-  note(text: string): Promise<void> {
-    return this.append(new TextEncoder().encode(`[shoal] ${text}\n`));
+  /** A line of the builder's own among the build's; it doesn't part a secret that is half printed. */
+  async note(text: string): Promise<void> {
+    this.#admit(new TextEncoder().encode(`[shoal] ${this.#deps.mask.text(text)}\n`));
+    await this.#whenThereIsRoom();
   }
 
   /** Sends what waits, for at most a while, and ends. Idempotent, never rejects. */
   async close(): Promise<void> {
+    if (!this.#closing) this.#admit(this.#masked.end());
     if (!this.#closing && this.#droppedBytes > 0) {
       const text = `\n[shoal] the log is full: ${this.#droppedBytes} bytes more were dropped\n`;
       this.#take(new TextEncoder().encode(text));
@@ -88,6 +91,19 @@ export class LogStream {
     await this.#sender;
     clearTimeout(timer);
     this.#controller.abort();
+  }
+
+  /** Takes what there is room for within the log's limit. */
+  #admit(bytes: Uint8Array): void {
+    const room = Math.max(0, this.#limits.bytesMax - this.#takenBytes);
+    if (bytes.length > room) this.#droppedBytes += bytes.length - room;
+    this.#take(bytes.length > room ? bytes.subarray(0, room) : bytes);
+  }
+
+  async #whenThereIsRoom(): Promise<void> {
+    while (this.#waitingBytes > this.#limits.bufferBytesMax && !this.#broken) {
+      await this.#changed.promise;
+    }
   }
 
   #take(bytes: Uint8Array): void {

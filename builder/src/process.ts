@@ -6,6 +6,7 @@ import { createClient } from "@shoal/api/client";
 import { createSeederClient } from "@shoal/api/seeder-client";
 import { digest, toHex } from "@shoal/core/digest";
 import { builderStopMsMax, buildKillMsMax } from "@shoal/core/limits";
+import type { SigningKey } from "@shoal/core/trust/keys";
 import type { DaemonContext } from "@shoal/daemon/daemon";
 import { loadOrCreateKey } from "@shoal/trust/key-file";
 import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
@@ -75,13 +76,19 @@ export async function startBuilderProcess(
     folder: join(workDir, "git"),
     home: machine.home,
   });
-  const publish = await openPublish(config);
+  const key = await loadOrCreateKey(config.keyFile);
+  const publish = openPublish(config, key);
   const cache = await PreparedCache.open(
     { log },
     { folder: join(workDir, "prepared"), bytesMax: config.preparedBytesMax, searchPath },
   );
   const attempt = { client, git, sandbox, cache, publish, log };
-  const place = { scratch: builds, owner };
+  const place = {
+    scratch: builds,
+    owner,
+    secretsDir: config.secretsDir ?? null,
+    ownSecrets: [config.token, key.exportSecretJwk().d],
+  };
   const loop = startBuilder(
     { client, runAttempt: (lease, stopping) => runAttempt(attempt, place, lease, stopping), log },
     config,
@@ -105,9 +112,9 @@ async function createSandbox(
   return createBubblewrap(deps, { mounts, toolbox, arch: machine.arch, trialFolder });
 }
 
-async function openPublish(config: BuilderConfig): Promise<Publish> {
+function openPublish(config: BuilderConfig, key: SigningKey): Publish {
   return createPublish({
-    key: await loadOrCreateKey(config.keyFile),
+    key,
     builderName: config.name,
     readArtifact,
     connect: (seeder, grant) => {

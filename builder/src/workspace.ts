@@ -1,4 +1,4 @@
-// The folders of one attempt: the checkout, a /tmp and a home, for the build's user alone. Removed
+// The folders of one attempt: the checkout, a /tmp, a home and the project's secrets, for the build's user alone. Removed
 // when the attempt ends; what an earlier life of the builder left is removed at its start.
 import { chmod, chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -31,6 +31,7 @@ export async function makeWorkspace(
     source: join(folder, "source"),
     temporary: join(folder, "tmp"),
     home: join(folder, "home"),
+    secrets: join(folder, "secrets"),
   };
   for (const path of Object.values(folders)) {
     await mkdir(path, { mode: 0o700 });

@@ -1,5 +1,6 @@
 // How a command finds its control plane: flags, else environment. The token itself is never a flag,
-// because other users of the machine can read command lines.
+// because other users of the machine can read command lines. Its variables aren't those of the processes'
+// own `token`: a builder that is started in a person's shell must not take the person's.
 import { createClient, type Client } from "@shoal/api/client";
 import { ShoalError } from "@shoal/core/error";
 import { readFileSync } from "node:fs";
@@ -23,7 +24,7 @@ export function connect(options: ConnectionOptions, environment: Environment): C
 }
 
 function readToken(options: ConnectionOptions, environment: Environment): string {
-  const file = options.tokenFile ?? environment["SHOAL_TOKEN_FILE"];
+  const file = options.tokenFile ?? environment["SHOAL_ADMIN_TOKEN_FILE"];
   if (file !== undefined) {
     try {
       return readFileSync(file, "utf8").trim();
@@ -34,10 +35,10 @@ function readToken(options: ConnectionOptions, environment: Environment): string
       });
     }
   }
-  const token = environment["SHOAL_TOKEN"];
+  const token = environment["SHOAL_ADMIN_TOKEN"];
   if (token !== undefined) return token;
   throw new ShoalError("config_invalid", "No token was given.", {
     blame: "local",
-    hint: "Set SHOAL_TOKEN_FILE (or SHOAL_TOKEN), or give --token-file",
+    hint: "Set SHOAL_ADMIN_TOKEN_FILE (or SHOAL_ADMIN_TOKEN), or give --token-file",
   });
 }

@@ -124,6 +124,11 @@ export const checkoutMsMax = 15 * minuteMs;
 /** Hosts that a project's prepare command may reach, and lock files that its result depends on. */
 export const prepareHostsMax = 64;
 export const prepareLockFilesMax = 64;
+/** Secrets of one project on a builder; more are refused. */
+export const projectSecretsMax = 64;
+/** Shortest and longest secret: a shorter one can't be told from other text in a log, a longer one isn't text. */
+export const secretBytesMin = 8;
+export const secretBytesMax = 16 * kibibyte;
 /** Largest lock file that is looked at; a larger one fails the build. */
 export const lockFileBytesMax = 64 * mebibyte;
 /** Most files, folders and links in a checkout with what a prepare made; beyond it nothing is cached. */

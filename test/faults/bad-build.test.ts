@@ -2,7 +2,7 @@
 // the person who looks there, nothing of it is left, and the next good build passes.
 import type { Build } from "@shoal/api/control-plane";
 import { mebibyte, minuteMs } from "@shoal/core/units";
-import { readdir, rm, symlink } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fleet } from "./fleet.ts";
@@ -19,6 +19,7 @@ const limits = {
   diskBytesMax: 64 * mebibyte,
 };
 const good = "mkdir out && cp size.json out";
+const secret = "correct-horse-battery-staple";
 const testMsMax = 2 * minuteMs;
 
 let fleet: Fleet;
@@ -27,7 +28,11 @@ let projects = 0;
 let versions = 0;
 
 beforeAll(async () => {
-  fleet = await Fleet.start({ hosts: 0, regions: ["eu"] });
+  fleet = await Fleet.empty();
+  await fleet.startControl();
+  await fleet.client.regions.create({ name: "eu", home: true, inService: true });
+  await fleet.addSeeder("eu");
+  await fleet.addBuilder("builder-1", { secretsDir: secretsDir() });
   project = await SampleProject.create(join(fleet.dir, "repository"), {
     parts: 1,
     partBytes: 1,
@@ -36,6 +41,10 @@ beforeAll(async () => {
   await createProject({ name: "good" });
 }, 2 * minuteMs);
 afterAll(() => fleet?.[Symbol.asyncDispose](), minuteMs);
+
+function secretsDir(): string {
+  return join(fleet.dir, "secrets");
+}
 
 interface Differences {
   readonly name?: string;
@@ -253,6 +262,26 @@ describe("a build that prints", () => {
     expect(end).toBeGreaterThan(bytes);
     expect(tail).toContain("the very last line\n");
     expect(tail).toMatch(/Published \S+/);
+  });
+
+  test("a secret has a log that doesn't tell it", { timeout: testMsMax }, async () => {
+    const name = await createProject({
+      buildCommand: `secret=$(cat "$SHOAL_SECRETS/TOKEN"); echo "$secret"; echo "$secret" | wc -c
+        for part in correct- horse- battery- staple; do printf %s "$part"; sleep 0.5; done; echo
+        printf 'me:%s' "$secret" | base64; echo "$secret" | tee /dev/stderr | tr - / ; exit 5`,
+    });
+    const folder = join(secretsDir(), name);
+    await mkdir(folder, { recursive: true });
+    await writeFile(join(folder, "TOKEN"), `${secret}\n`, { mode: 0o600 });
+    const ended = await build(fleet, name, await nextCommit());
+    const { bytes } = await fleet.client.builds.log(ended.id, { offset: 0, waitMs: 0 });
+    const log = new TextDecoder().decode(bytes);
+    expect(log).toContain(`\n***\n${secret.length + 1}\n***\n`);
+    expect(log).toContain("correct/horse/battery/staple\n"); // What the mask can't know.
+    expect(log).not.toContain(secret);
+    expect(log).not.toContain(Buffer.from(`me:${secret}`).toString("base64").slice(8, 24));
+    await expectRefused(ended, /^build_failed$/, /code 5/);
+    expect(await readFile(join(fleet.dir, "builder-1.log"), "utf8")).not.toContain(secret);
   });
 
   test("bytes that aren't text has a log of the same bytes", { timeout: testMsMax }, async () => {

@@ -71,7 +71,9 @@ async function whenKept(child: ChildProcess): Promise<{ url: string; tokenFile: 
   child.stderr?.setEncoding("utf8").on("data", keep);
   const startMs = performance.now();
   for (;;) {
-    const found = /SHOAL_URL=(?<url>\S+) SHOAL_TOKEN_FILE=(?<tokenFile>\S+)\n/.exec(text)?.groups;
+    const found = /SHOAL_URL=(?<url>\S+) SHOAL_ADMIN_TOKEN_FILE=(?<tokenFile>\S+)\n/.exec(
+      text,
+    )?.groups;
     if (found !== undefined) {
       return { url: found["url"] ?? "", tokenFile: found["tokenFile"] ?? "" };
     }

@@ -99,6 +99,7 @@ const baseEnvironment = {
   PATH: `${inside.tools}/bin:${systemPath}`,
   HOME: inside.home,
   TMPDIR: inside.temporary,
+  SHOAL_SECRETS: inside.secrets,
   USER: "build",
   LOGNAME: "build",
   SHELL: "/bin/sh",

@@ -7,6 +7,8 @@ export interface LaunchFolders {
   readonly source: string;
   readonly temporary: string;
   readonly home: string;
+  /** A file for each secret of the project. */
+  readonly secrets: string;
 }
 
 export interface LaunchInput {
@@ -50,6 +52,7 @@ export const inside = {
   home: "/home/build",
   tools: "/shoal",
   proxy: "/shoal-proxy",
+  secrets: "/run/secrets",
 } as const;
 export const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -136,6 +139,7 @@ function bubblewrapArguments(
     ...["--bind", folders.temporary, inside.temporary],
     ...["--bind", folders.home, inside.home],
     ...["--bind", folders.source, inside.source],
+    ...["--ro-bind", folders.secrets, inside.secrets],
     ...(proxyFolder === null ? [] : ["--ro-bind", proxyFolder, inside.proxy]),
     ...["--remount-ro", "/", "--chdir", inside.source, "--clearenv"],
     ...Object.entries(environment).flatMap(([name, value]) => ["--setenv", name, value]),

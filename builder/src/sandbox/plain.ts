@@ -50,6 +50,7 @@ function environmentOf(
     PATH: `${join(toolbox, "bin")}:${deps.searchPath}`,
     HOME: run.folders.home,
     TMPDIR: run.folders.temporary,
+    SHOAL_SECRETS: run.folders.secrets,
     SHELL: "/bin/sh",
     LANG: "C.UTF-8",
     TERM: "dumb",

@@ -15,7 +15,7 @@ export function commonOptions(command: Command): Command {
   return command
     .option("--json", "print the answer as one JSON line")
     .option("--url <url>", "control plane (SHOAL_URL)")
-    .option("--token-file <path>", "file with the token (SHOAL_TOKEN_FILE)");
+    .option("--token-file <path>", "file with the token (SHOAL_ADMIN_TOKEN_FILE)");
 }
 
 /** "production/web" or "web", which is in production. */

@@ -132,7 +132,7 @@ async function keepRunning(fleet: Fleet, facts: DemoFacts, signal: AbortSignal):
       "",
       "Everything is still running; Ctrl-C ends it. In another terminal, in this folder:",
       "",
-      `  export SHOAL_URL=${fleet.url} SHOAL_TOKEN_FILE=${fleet.tokenFile}`,
+      `  export SHOAL_URL=${fleet.url} SHOAL_ADMIN_TOKEN_FILE=${fleet.tokenFile}`,
       "  npm run -s shoal -- status",
       "  npm run -s shoal -- hosts",
       `  npm run -s shoal -- build logs ${first}`,
