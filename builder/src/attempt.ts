@@ -15,6 +15,7 @@ import { type BeatAnswer, Heartbeat, type HeartbeatTiming } from "./heartbeat.ts
 import { LogStream } from "./log-stream.ts";
 import type { PreparedCache } from "./prepare/cache.ts";
 import { prepareWorkspace } from "./prepare/prepare.ts";
+import { keyRefusal } from "./publish/publish-failure.ts";
 import type { Publish, Published } from "./publish/publish.ts";
 import { parseRemote } from "./remote-url.ts";
 import { retry } from "./retry.ts";
@@ -60,13 +61,16 @@ type Ending =
   | { readonly type: "cancelled" }
   | { readonly type: "lost" };
 
-/** Does one leased build. `stopping` gives it back as a failure of ours. Never rejects for the build's faults. */
+/**
+ * Does one leased build. `stopping` gives it back as a failure of ours. Answers the failure that was told,
+ * or null; never rejects for the build's faults.
+ */
 export async function runAttempt(
   deps: AttemptDeps,
   config: AttemptConfig,
   lease: Lease,
   stopping: AbortSignal,
-): Promise<void> {
+): Promise<Failure | null> {
   const log = deps.log.child({ build: lease.build, attempt: lease.attempt });
   log.info({ project: lease.project, commit: lease.commit }, "build leased");
   const { client } = deps;
@@ -97,7 +101,8 @@ export async function runAttempt(
     const ending = await doWork(work, config, stopping);
     const failure = ending.type === "failed" ? ending.failure : undefined;
     log.info({ ending: ending.type, failure }, "build ended");
-    await report(work, over, ending);
+    const told = await report(work, over, ending);
+    return told.type === "failed" ? told.failure : null;
   } finally {
     done.abort();
     await heartbeat.stop();
@@ -122,10 +127,8 @@ async function doWork(work: Work, config: AttemptConfig, stopping: AbortSignal):
     ending = { type: "published", published: await makeArtifact(work, config, signal) };
   } catch (error) {
     ending = judge(work, error, stopping);
-    if (ending.type === "failed") {
-      work.log.warn({ error }, "build failed");
-      await output.note(`${ending.failure.code}: ${ending.failure.message}`);
-    }
+    // The control plane writes the reason into the log, with what becomes of the build.
+    if (ending.type === "failed") work.log.warn({ error }, "build failed");
     if (ending.type === "cancelled") await output.note("The build was cancelled.");
   }
   await output.close();
@@ -262,22 +265,29 @@ function endOfSpeech(heartbeat: Heartbeat, stopping: AbortSignal, done: AbortSig
 }
 
 /** Says how it ended; tried until it is heard, refused, or nothing can be said any more. Never rejects. */
-async function report(work: Work, over: AbortSignal, ending: Ending): Promise<void> {
+async function report(work: Work, over: AbortSignal, ending: Ending): Promise<Ending> {
   const { heartbeat, log } = work;
   try {
     await say(work, over, ending);
+    return ending;
   } catch (error) {
     log.warn({ error, ending: ending.type }, "the build's end wasn't heard");
-    if (!(error instanceof ShoalError) || error.retryable || ending.type === "cancelled") return;
+    if (!(error instanceof ShoalError) || error.retryable || ending.type === "cancelled")
+      return ending;
     // Refused for good: cancelled a moment before, which a beat tells, or not acceptable.
     await heartbeat.beatNow();
-    if (heartbeat.lost.aborted) return;
+    if (heartbeat.lost.aborted) return ending;
+    const failure = {
+      ...failureOf(keyRefusal(error) ?? error, work.mask),
+      blame: "system",
+    } as const;
     const instead: Ending = heartbeat.cancelled.aborted
       ? { type: "cancelled" }
-      : { type: "failed", failure: { ...failureOf(error, work.mask), blame: "system" } };
+      : { type: "failed", failure };
     await say(work, over, instead).catch((again: unknown) =>
       log.warn({ error: again, ending: instead.type }, "nor was this"),
     );
+    return instead;
   }
 }
 

@@ -28,7 +28,8 @@ const usersCodes = new Set([
 const messageCharsMax = 4000;
 
 /** What an error means for the build. What it quotes (git's words, a program's) may hold a secret. */
-export function failureOf(error: unknown, mask: Pick<SecretMask, "text">): Failure {
+export function failureOf(thrown: unknown, mask: Pick<SecretMask, "text">): Failure {
+  const error = diskFullOf(thrown) ?? thrown;
   if (!(error instanceof ShoalError)) {
     const message = "Something went wrong inside the builder; its log has the cause.";
     return { code: "builder_error", message, blame: "system" };
@@ -36,6 +37,19 @@ export function failureOf(error: unknown, mask: Pick<SecretMask, "text">): Failu
   const text = error.hint === undefined ? error.message : `${error.message} ${error.hint}`;
   const message = mask.text(text).slice(0, messageCharsMax);
   return { code: error.code, message, blame: usersCodes.has(error.code) ? "user" : "system" };
+}
+
+/** What the system says when there is no room, as `builder_disk_full`; null for every other error. */
+export function diskFullOf(error: unknown): ShoalError | null {
+  if (!(error instanceof Error) || !("code" in error)) return null;
+  if (error.code !== "ENOSPC" && error.code !== "EDQUOT") return null;
+  const where = "path" in error ? ` while it wrote ${String(error.path)}` : "";
+  return new ShoalError("builder_disk_full", `The builder's disk was full${where}.`, {
+    blame: "environment",
+    retryable: true,
+    hint: "Make room on it, or give the builder another workDir.",
+    cause: error,
+  });
 }
 
 /** Returns when the command succeeded. @throws ShoalError with the code of what stopped it. */

@@ -13,6 +13,7 @@ import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
 import { runAttempt } from "./attempt.ts";
 import { startBuilder } from "./builder.ts";
 import type { BuilderConfig } from "./config.ts";
+import { diskFullOf } from "./failure.ts";
 import { openGit } from "./git.ts";
 import { killUntilGone, markName, markedProcesses } from "./processes.ts";
 import { PreparedCache } from "./prepare/cache.ts";
@@ -63,7 +64,9 @@ export async function startBuilderProcess(
   if (leftovers > 0) log.warn({ leftovers }, "removed what an earlier life left");
 
   const toolbox = join(scratch.folder, "tools");
-  await fillToolbox(toolbox, machine.nodePath);
+  await fillToolbox(toolbox, machine.nodePath).catch((error: unknown) => {
+    throw diskFullOf(error) ?? error;
+  });
   const limiter = await openLimiter({ log }, scope);
   if (limiter !== null) lifecycle.defer("control groups", () => limiter.close());
   const deps: SuperviseDeps = { log, limiter, scope, searchPath, uid };

@@ -261,7 +261,7 @@ test("appends to the log without gaps or repeats, and reads it on over attempts"
   await endWait();
   const next = await leaseOne();
   const reading = fleet.admin.builds.log(id, { offset: first.nextOffset, waitMs: 100 });
-  expect(Buffer.from((await reading).bytes).toString()).toContain("attempt 1 ended");
+  expect(Buffer.from((await reading).bytes).toString()).toContain("Attempt 1 ended");
   const { nextOffset } = await reading;
   const waiting = fleet.admin.builds.log(id, { offset: nextOffset, waitMs: 10_000 });
   await next.builder.appendLog(id, { fence: next.lease.fence, offset: 0 }, Buffer.from("again"));
@@ -269,7 +269,7 @@ test("appends to the log without gaps or repeats, and reads it on over attempts"
   const failure = { code: "build_failed", message: "exit 2", blame: "user" } as const;
   await next.builder.fail(id, { fence: next.lease.fence, failure });
   const tail = await fleet.admin.builds.log(id, { offset: (await waiting).nextOffset });
-  expect(Buffer.from(tail.bytes).toString()).toContain("failed: exit 2");
+  expect(Buffer.from(tail.bytes).toString()).toContain("build_failed: exit 2");
   const end = await fleet.admin.builds.log(id, { offset: tail.nextOffset, waitMs: 10_000 });
   expect(end).toMatchObject({ ended: true, nextOffset: tail.nextOffset });
 });

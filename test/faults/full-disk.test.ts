@@ -2,12 +2,14 @@
 // small disks are mounts in memory, which only root can make.
 import { mebibyte, minuteMs } from "@shoal/core/units";
 import { execFileSync } from "node:child_process";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fleet, type Seeder } from "./fleet.ts";
 import { allHealthy, build, deploy } from "./person.ts";
 import { SampleProject, sampleRun } from "./sample-project.ts";
+import { runNode } from "./shoal-command.ts";
+import { roomMain } from "./shoal-process.ts";
 import { waitFor } from "./wait-for.ts";
 
 const service = "sample";
@@ -55,6 +57,21 @@ describe.runIf(isRoot)("a full disk", () => {
     for (const path of mounts) execFileSync("umount", [path]);
     await fleet?.[Symbol.asyncDispose]();
   }, minuteMs);
+
+  test(
+    "too small for a builder's tools is named when it starts",
+    { timeout: minuteMs },
+    async () => {
+      const workDir = await smallDisk("tiny-builder", 8);
+      const config = join(fleet.dir, "tiny-builder.json");
+      const where = { controlPlaneUrl: fleet.url, token: "none", name: "builder-0" };
+      const keyFile = fleet.keys.builderKeyFile;
+      await writeFile(config, JSON.stringify({ ...where, keyFile, workDir, sandbox: "none" }));
+      const end = await runNode([roomMain("builder"), "--config", config]);
+      expect(end.status).toBe(2);
+      expect(end.stderr.trimEnd().split("\n").at(-1)).toMatch(/builder_disk_full.*workDir/);
+    },
+  );
 
   test("of a builder is the builder's fault, not the build's", { timeout: testMsMax }, async () => {
     const workDir = await smallDisk("small-builder", 4000);

@@ -5,9 +5,10 @@ import { cp, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "@shoal/daemon/log";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { markedProcesses } from "../processes.ts";
 import { openScratch } from "../scratch.ts";
+import { placeSecrets } from "../secrets/project-secrets.ts";
 import { giveToBuild, makeWorkspace, removeTree } from "../workspace.ts";
 import { createBubblewrap } from "./bubblewrap.ts";
 import type { Limiter } from "./limiter.ts";
@@ -15,6 +16,9 @@ import { openLimiter } from "./open-limiter.ts";
 import { createPlain } from "./plain.ts";
 import type { Sandbox, SandboxEnd, SandboxRun } from "./sandbox.ts";
 import { fillToolbox, systemMounts } from "./toolbox.ts";
+
+// Builds on a machine that others use too.
+vi.setConfig({ testTimeout: 30_000 });
 
 const searchPath = process.env["PATH"] ?? "/usr/bin:/bin";
 const log = createLog("test", "silent");
@@ -137,6 +141,11 @@ function rules(isolation: "bubblewrap" | "none", limited: boolean, all: boolean)
     }
   }
 
+  async function giveSecret(folder: string): Promise<void> {
+    const bytes = new TextEncoder().encode("hunter2-hunter2\n");
+    await placeSecrets([{ name: "TOKEN", bytes }], folder, uid);
+  }
+
   /** Puts the example's first version into the checkout. */
   async function layOutExample(source: string): Promise<void> {
     for (const part of ["source", "versions/v1"]) {
@@ -180,6 +189,15 @@ function rules(isolation: "bubblewrap" | "none", limited: boolean, all: boolean)
     const { end, output } = await build("echo hi > a && cat a; pwd; exit 7");
     expect(end).toEqual({ type: "exited", exitCode: 7 });
     expect(output).toMatch(isolation === "none" ? /^hi\n.*source\n$/ : /^hi\n\/build\n$/);
+  });
+
+  test("shows the project's secrets to the build, which can't change them", async () => {
+    const { end, output } = await build(
+      'cat "$SHOAL_SECRETS/TOKEN"; echo more >> "$SHOAL_SECRETS/TOKEN" || echo refused',
+      { prepare: async (source) => giveSecret(join(source, "..", "secrets")) },
+    );
+    expect(end).toEqual({ type: "exited", exitCode: 0 });
+    expect(output).toMatch(/^hunter2-hunter2\n.*refused\n$/s);
   });
 
   test("keeps the order of what is written to stdout and stderr", async () => {

@@ -22,13 +22,13 @@ test("covers a secret however the writes part it", () => {
   for (let cut = 0; cut <= bytes.length; cut += 1) {
     expect(written(mask, [bytes.subarray(0, cut), bytes.subarray(cut)])).toBe("a *** b\n");
   }
-  expect(written(mask, [...bytes.toString()])).toBe("a *** b\n");
+  expect(written(mask, bytes.toString().split(""))).toBe("a *** b\n");
 });
 
 test("covers every byte of secrets that overlap, and once where they touch", () => {
   const mask = maskOf("abcdefgh", "fghijklm");
   expect(written(mask, ["-abcdefghijklm-"])).toBe("-***-");
-  expect(written(mask, [..."-abcdefghijklm-"])).toBe("-***-");
+  expect(written(mask, "-abcdefghijklm-".split(""))).toBe("-***-");
   expect(written(mask, ["abcdefghabcdefgh", "abcdefgh"])).toBe("***");
 });
 

@@ -100,14 +100,18 @@ export async function failAttempt(
   const end = { outcome, failure, ...(silentForMs === undefined ? {} : { silentForMs }) };
   if (failure.blame === "user") {
     const state = await endAttempt(deps.database, held, { ...end, event: "failedByUser" });
-    if (state !== null) await note(deps, held.build, `failed: ${failure.message}`);
+    if (state !== null) await note(deps, held.build, `${failure.code}: ${failure.message}`);
     return state;
   }
-  const { event, waitMs } = decideRetry(held.attempt, how.cause);
+  const { event, waitMs } = decideRetry(held.attempt, how.cause, failure.code);
   const state = await endAttempt(deps.database, held, { ...end, event, retryInMs: waitMs });
   if (state === null) return null;
   const next = state === "QUEUED" ? `next attempt in ${waitMs / 1000} s` : `the build is ${state}`;
-  await note(deps, held.build, `attempt ${held.attempt} ended: ${failure.message}; ${next}`);
+  await note(
+    deps,
+    held.build,
+    `${failure.code}: ${failure.message} Attempt ${held.attempt} ended; ${next}`,
+  );
   if (state === "QUEUED") deps.wakeups.announce("queue");
   return state;
 }

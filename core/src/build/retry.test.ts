@@ -1,21 +1,26 @@
 import { expect, test } from "vitest";
 import { buildAttemptsMax, buildRetryMs, buildRetryMsMax } from "../limits.ts";
-import { decideRetry } from "./retry.ts";
+import { builderKeyUntrusted, decideRetry } from "./retry.ts";
 import { buildTransitions, isFinalBuildState, nextBuildState } from "./state.ts";
 
 test("waits twice as long after each attempt, and gives up after the last", () => {
-  expect(decideRetry(1, "failedByUs")).toEqual({ event: "failedByUs", waitMs: buildRetryMs });
-  expect(decideRetry(2, "leaseExpired")).toEqual({
+  expect(decideRetry(1, "failedByUs", "x")).toEqual({ event: "failedByUs", waitMs: buildRetryMs });
+  expect(decideRetry(2, "leaseExpired", "x")).toEqual({
     event: "leaseExpired",
     waitMs: 2 * buildRetryMs,
   });
-  expect(decideRetry(buildAttemptsMax - 1, "failedByUs").waitMs).toBeLessThanOrEqual(
+  expect(decideRetry(buildAttemptsMax - 1, "failedByUs", "x").waitMs).toBeLessThanOrEqual(
     buildRetryMsMax,
   );
-  expect(decideRetry(buildAttemptsMax, "leaseExpired")).toEqual({
+  expect(decideRetry(buildAttemptsMax, "leaseExpired", "x")).toEqual({
     event: "attemptsExhausted",
     waitMs: 0,
   });
+});
+
+test("ends a build at once that no other attempt makes better", () => {
+  const end = { event: "attemptsExhausted", waitMs: 0 };
+  expect(decideRetry(1, "failedByUs", builderKeyUntrusted)).toEqual(end);
 });
 
 test("lets every state that isn't final reach a final one, and no final one move", () => {

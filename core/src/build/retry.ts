@@ -1,5 +1,5 @@
 // What becomes of a build whose attempt failed by a fault of ours: another attempt after a wait that
-// doubles, or the end.
+// doubles, or the end: at the last attempt, or when only a person can make the next one better.
 import { buildAttemptsMax, buildRetryMs, buildRetryMsMax } from "../limits.ts";
 import type { Millis } from "../units.ts";
 import { type BuildEvent } from "./state.ts";
@@ -10,8 +10,16 @@ export interface RetryDecision {
   readonly waitMs: Millis;
 }
 
-/** `attempt` is the one that failed, from 1. */
-export function decideRetry(attempt: number, cause: "failedByUs" | "leaseExpired"): RetryDecision {
-  if (attempt >= buildAttemptsMax) return { event: "attemptsExhausted", waitMs: 0 };
+/** A builder whose statements nobody believes. It takes no more builds until a person has seen to it. */
+export const builderKeyUntrusted = "builder_key_untrusted";
+
+/** `attempt` is the one that failed, from 1; `code` is its failure's. */
+export function decideRetry(
+  attempt: number,
+  cause: "failedByUs" | "leaseExpired",
+  code: string,
+): RetryDecision {
+  const isLast = attempt >= buildAttemptsMax || code === builderKeyUntrusted;
+  if (isLast) return { event: "attemptsExhausted", waitMs: 0 };
   return { event: cause, waitMs: Math.min(buildRetryMsMax, buildRetryMs * 2 ** (attempt - 1)) };
 }
