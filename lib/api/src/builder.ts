@@ -38,11 +38,9 @@ export const lease = z.strictObject({
   /** Never repeats; a larger fence is a later lease. Decimal digits of a 63-bit number. */
   fence: z
     .string()
-    .regex(/^[0-9]{1,19}$/)
-    .refine(
-      (digits) => /^[0-9]{1,19}$/.test(digits) && BigInt(digits) < 2n ** 63n,
-      "must be below 2^63",
-    ),
+    // Other text would make BigInt throw.
+    .regex(/^[0-9]{1,19}$/, { abort: true })
+    .refine((digits) => BigInt(digits) < 2n ** 63n, "must be below 2^63"),
   until: instant,
   remoteUrl: z.string(),
   buildCommand: z.string(),

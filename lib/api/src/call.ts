@@ -2,6 +2,7 @@
 // decoding, problems as errors. It doesn't retry: who calls knows what may be repeated, and until when.
 import { ShoalError } from "@shoal/core/error";
 import { jsonBodyBytesMax, requestTimeoutMs } from "@shoal/core/limits";
+import { parseJson, readBounded } from "./bounded-body.ts";
 import { errorOfAnswer } from "./problem.ts";
 import {
   type AnswerOf,
@@ -118,30 +119,6 @@ function bodyOf(route: Route, body: unknown): string | Uint8Array<ArrayBuffer> {
 
 function bodyWaitMs(body: unknown): unknown {
   return typeof body === "object" && body !== null && "waitMs" in body ? body.waitMs : 0;
-}
-
-async function readBounded(response: Response, bytesMax: number): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  for await (const part of response.body ?? []) {
-    total += part.length;
-    if (total > bytesMax) {
-      throw new ShoalError("answer_too_large", `The answer is larger than ${bytesMax} bytes.`, {
-        blame: "remote",
-      });
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts, total);
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    // Not JSON is no answer of ours: the schema check that follows says so.
-    return undefined;
-  }
 }
 
 function unexpected(route: Route, what: string): ShoalError {

@@ -17,6 +17,7 @@ import {
   requestTimeoutMs,
 } from "@shoal/core/limits";
 import type { z } from "zod";
+import { parseJson, readBounded } from "./bounded-body.ts";
 import { envelope, page, type Envelope } from "./names.ts";
 import { errorOfAnswer } from "./problem.ts";
 import * as schemas from "./seeder.ts";
@@ -150,7 +151,7 @@ class Caller {
   ): Promise<z.output<Schema>> {
     return this.#reach(input.call, async () => {
       const response = await this.#answer(method, path, input);
-      return decodeJson(await readBounded(response, input.bytesMax), schema);
+      return decodeJson(await readBounded(response, input.bytesMax ?? jsonBodyBytesMax), schema);
     });
   }
 
@@ -163,13 +164,13 @@ class Caller {
     return this.#reach(input.call, async () => {
       const response = await this.#answer("GET", path, input);
       if (response.status === 304) return null;
-      return decodeJson(await readBounded(response, input.bytesMax), schema);
+      return decodeJson(await readBounded(response, input.bytesMax ?? jsonBodyBytesMax), schema);
     });
   }
 
   bytes(method: string, path: string, input: CallInput): Promise<Uint8Array> {
     return this.#reach(input.call, async () =>
-      readBounded(await this.#answer(method, path, input), input.bytesMax),
+      readBounded(await this.#answer(method, path, input), input.bytesMax ?? jsonBodyBytesMax),
     );
   }
 
@@ -219,7 +220,7 @@ class Caller {
     };
     const response = await fetch(`${url.replace(/\/+$/, "")}${path}`, init);
     if (response.ok || response.status === 304) return response;
-    throw errorOfAnswer(response.status, parseJson(await readBounded(response)));
+    throw errorOfAnswer(response.status, parseJson(await readBounded(response, jsonBodyBytesMax)));
   }
 
   async #reach<Answer>(
@@ -262,21 +263,6 @@ async function* encodeFrames(
   }
 }
 
-async function readBounded(
-  response: Response,
-  bytesMax: number = jsonBodyBytesMax,
-): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let total = 0;
-  for await (const part of response.body ?? []) {
-    total += part.length;
-    if (total > bytesMax)
-      throw remoteError("answer_too_large", `The answer is larger than ${bytesMax} bytes.`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts, total);
-}
-
 function decodeJson<Schema extends z.ZodType>(bytes: Uint8Array, schema: Schema): z.output<Schema> {
   const parsed = schema.safeParse(parseJson(bytes));
   if (parsed.success) return parsed.data;
@@ -284,15 +270,6 @@ function decodeJson<Schema extends z.ZodType>(bytes: Uint8Array, schema: Schema)
     "answer_invalid",
     `A seeder's answer isn't as promised: ${parsed.error.issues[0]?.message ?? ""}`,
   );
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    // Not JSON is no answer of ours: the schema check that follows says so.
-    return undefined;
-  }
 }
 
 function search(query: Readonly<Record<string, string | number | undefined>>): string {

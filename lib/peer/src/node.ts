@@ -39,7 +39,8 @@ export async function createPeerNode(
 ): Promise<PeerNode> {
   const config = withDefaults({
     seeder,
-    zone: await ownZone(deps),
+    // A seeder serves its whole region: nobody is nearer to it than others.
+    zone: seeder ? "" : await ownZone(deps),
     ...(linksMax === undefined ? {} : { linksMax }),
   });
   const libp2p = await startLibp2p(deps, listen, config.linksMax);
