@@ -4,6 +4,7 @@ import { Command, CommanderError } from "commander";
 import { addChunkBench } from "./chunk.ts";
 import { addContentBench } from "./content/content.ts";
 import { addDeltaBench } from "./content/delta.ts";
+import { addJourneyBench } from "./content/journey.ts";
 import { addQueueBench } from "./queue/queue.ts";
 import { createResult, type Measured } from "./result.ts";
 import { addSimBench } from "./sim/sim.ts";
@@ -24,6 +25,7 @@ function finish(name: string, measured: Measured, json: boolean): void {
 addChunkBench(program, finish);
 addContentBench(program, finish);
 addDeltaBench(program, finish);
+addJourneyBench(program, finish);
 addQueueBench(program, finish);
 addSimBench(program, finish);
 addTransferBench(program, finish);

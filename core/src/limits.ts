@@ -347,6 +347,12 @@ export const healthMessageBytesMax = 512;
 /** Pauses before an artifact that couldn't be fetched is tried again: doubled each time, up to the larger. */
 export const fetchRetryMs = 1 * secondMs;
 export const fetchRetryMsMax = 30 * secondMs;
+/** An artifact whose served bytes were found to be wrong is mended at most this often. */
+export const mendAgainMs = 10 * minuteMs;
+/** How often an agent looks whether a person asked it to repair an artifact. */
+export const repairPollMs = 1 * secondMs;
+/** How long a person's command waits for a repair; the agent goes on with it. */
+export const repairMsMax = 30 * minuteMs;
 /** Reports of a host: changes within this time go up in one. */
 export const reportDebounceMs = 50;
 /** Fetches that a host's report tells of, the newest first. */

@@ -26,6 +26,7 @@ import { Artifacts } from "./artifacts/artifacts.ts";
 import { releasesName, type AgentConfig } from "./config.ts";
 import { HostGoals } from "./goals.ts";
 import { PassportKeeper } from "./join.ts";
+import { startRepairs } from "./repair.ts";
 import { Reporter } from "./report.ts";
 import { requireReachable } from "./run-user.ts";
 import { Seeders } from "./seeders.ts";
@@ -197,6 +198,15 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<void> {
     return run;
   };
   await converge();
+  startLoops(agent, artifacts, converge);
+}
+
+function startLoops(
+  { context, config, passport, goals }: Agent,
+  artifacts: Artifacts,
+  converge: () => Promise<void>,
+): void {
+  const { log, lifecycle } = context;
   const joining = startLoop({
     name: "join",
     intervalMs: passportPollMs,
@@ -217,6 +227,8 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<void> {
       if (await goals.follow(signal)) await converge();
     },
   });
+  const repairing = startRepairs({ artifacts, log }, config.stateDir);
+  lifecycle.defer("repairs", () => repairing.stop());
   lifecycle.defer("goals", () => following.stop());
   lifecycle.defer("join", () => joining.stop());
 }

@@ -14,7 +14,7 @@ import { digest } from "@shoal/core/digest";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { Prng } from "@shoal/core/prng";
 import type { Goal } from "@shoal/core/rollout/goal";
-import type { Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
+import type { ArtifactStorage, Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
 import { createCertificate, peerIdOfCertificate } from "@shoal/trust/certificate";
 import { signGoal } from "@shoal/trust/goal-envelope";
 import { createKey } from "@shoal/trust/key-file";
@@ -264,6 +264,8 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses"> {
   /** Chunks that each membership may still get. */
   allow: number = Number.POSITIVE_INFINITY;
   readonly joined: ArtifactCid[] = [];
+  /** What peers are served from, by artifact. */
+  readonly storages: Map<ArtifactCid, ArtifactStorage> = new Map();
   readonly left: ArtifactCid[] = [];
   /** The most members at once. */
   atOnceMax = 0;
@@ -279,6 +281,7 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses"> {
 
   join({ cid, manifest, storage }: Parameters<PeerNode["join"]>[0]): Membership {
     this.joined.push(cid);
+    this.storages.set(cid, storage);
     const has = storage.heldChunks();
     const isHeld = (chunk: number): boolean => (((has[chunk >> 3] ?? 0) >> (chunk & 7)) & 1) === 1;
     const missing = [...manifest.chunkBytes.keys()].filter((chunk) => !isHeld(chunk));

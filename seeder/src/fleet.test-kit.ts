@@ -89,16 +89,32 @@ export function makeGoal(changes: Partial<Goal> = {}): Goal {
   };
 }
 
+/** What signs statements of projects web and api, goals, and passports and grants. */
+export interface FleetKeys {
+  readonly builder: KeyFile;
+  readonly apiBuilder: KeyFile;
+  readonly goals: KeyFile;
+  readonly papers: KeyFile;
+}
+
 /** Projects web and api, environment production, regions north and south. */
-export class TestFleet {
-  readonly builder: KeyFile = createKey();
-  readonly apiBuilder: KeyFile = createKey();
-  readonly goals: KeyFile = createKey();
-  readonly papers: KeyFile = createKey();
+export class TestFleet implements FleetKeys {
+  readonly builder: KeyFile;
+  readonly apiBuilder: KeyFile;
+  readonly goals: KeyFile;
+  readonly papers: KeyFile;
   readonly trust: TrustDocument;
 
-  constructor() {
-    const { builder, apiBuilder, goals, papers } = this;
+  /** With keys of its own unless given. */
+  constructor(keys?: FleetKeys) {
+    const builder = keys?.builder ?? createKey();
+    const apiBuilder = keys?.apiBuilder ?? createKey();
+    const goals = keys?.goals ?? createKey();
+    const papers = keys?.papers ?? createKey();
+    this.builder = builder;
+    this.apiBuilder = apiBuilder;
+    this.goals = goals;
+    this.papers = papers;
     const regions = ["north", "south"];
     this.trust = {
       format: "shoal.trust/v1",

@@ -1,5 +1,5 @@
-// The fleet of a transfer bench: the demo's own, with one region and one host, kept running by the
-// demo, whose project makes as many random bytes as a commit says.
+// The fleet of a bench: the demo's own, with one host in each region, kept running by the demo, whose
+// project makes as many bytes as a commit says; random ones unless the bench has a project of its own.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
@@ -23,8 +23,25 @@ export interface BenchFleet {
   stop(): Promise<void>;
 }
 
+export interface BenchProject {
+  /** Files of the repository besides `size` (bytes) and `count` (of commits). */
+  readonly files?: Readonly<Record<string, string>>;
+  readonly build: string;
+  readonly artifact: string;
+  readonly regions: number;
+}
+
+const randomBytes: BenchProject = {
+  build: 'head -c "$(cat size)" /dev/urandom > bytes',
+  artifact: "bytes",
+  regions: 1,
+};
+
 /** Starts everything and deploys one MiB, so that programs are warm and links are there. */
-export async function startBenchFleet(parent: string): Promise<BenchFleet> {
+export async function startBenchFleet(
+  parent: string,
+  project: BenchProject = randomBytes,
+): Promise<BenchFleet> {
   const repository = join(parent, "random");
   const dir = join(parent, "fleet");
   await mkdir(repository);
@@ -34,6 +51,8 @@ export async function startBenchFleet(parent: string): Promise<BenchFleet> {
       encoding: "utf8",
     }).trim();
   git("init", "--quiet");
+  for (const [name, text] of Object.entries(project.files ?? {}))
+    writeFileSync(join(repository, name), text);
   let count = 0;
   const commitSize = (mib: number): string => {
     writeFileSync(join(repository, "size"), String(mib * mebibyte));
@@ -43,8 +62,8 @@ export async function startBenchFleet(parent: string): Promise<BenchFleet> {
     return git("rev-parse", "HEAD");
   };
   const own = ["--repo", repository, "--commit", commitSize(1)];
-  const build = ["--build", 'head -c "$(cat size)" /dev/urandom > bytes', "--artifact", "bytes"];
-  const size = ["--hosts", "1", "--regions", "1", "--keep", "--dir", dir];
+  const build = ["--build", project.build, "--artifact", project.artifact];
+  const size = ["--hosts", "1", "--regions", String(project.regions), "--keep", "--dir", dir];
   const child = spawn(process.execPath, [shoal, "demo", ...own, ...build, ...size], {
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { digest } from "../digest.ts";
@@ -34,6 +35,15 @@ function decodeInPortions(body: Uint8Array, portions: readonly number[]): ChunkF
 const bodies = fc.array(fc.uint8Array({ minLength: 1, maxLength: 200 }), { maxLength: 8 });
 
 describe("chunk frames", () => {
+  test("of the golden body mean what they meant, and are written the same", () => {
+    const url = new URL("../../../test/fixtures/frames/v1/chunk-frame.bin", import.meta.url);
+    const body = new Uint8Array(readFileSync(url));
+    const chunks = [Uint8Array.from({ length: 100 }, (_unused, at) => at), Uint8Array.of(7)];
+    expect(decodeInPortions(body, []).map(({ bytes }) => bytes)).toEqual(chunks);
+    const again = chunks.flatMap((chunk) => [...encodeChunkFrame(digest(chunk), chunk)]);
+    expect(Uint8Array.from(again)).toEqual(body);
+  });
+
   test("come out as they went in, whatever the portions", () => {
     fc.assert(
       fc.property(bodies, fc.array(fc.nat(90), { maxLength: 30 }), (chunks, portions) => {

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ShoalError } from "../error.ts";
@@ -59,6 +60,18 @@ function headOf(request: number, chunk: number, length: number): Uint8Array {
 }
 
 describe("data frames", () => {
+  test("of the golden stream mean what they meant, and are written the same", () => {
+    const url = new URL("../../../test/fixtures/frames/v1/data-frame.bin", import.meta.url);
+    const stream = new Uint8Array(readFileSync(url));
+    const bytes = Uint8Array.from({ length: 100 }, (_unused, at) => at);
+    const frames = [
+      { request: 5, chunk: 77, bytes },
+      { request: 6, chunk: 0, bytes: new Uint8Array(0) },
+    ];
+    expect(framesIn([stream], everything)).toEqual(frames);
+    expect(join(frames.flatMap(encode))).toEqual(stream);
+  });
+
   test("begin with request, chunk and length, little-endian", () => {
     const head = encodeDataHead({ request: 0x01020304, chunk: 5, length: 0x0a0b });
     expect(head.toHex()).toBe("04030201050000000b0a0000");

@@ -209,6 +209,51 @@ describe("fetching", { timeout: 30_000 }, () => {
     await eventually(async () => (await readdir(join(host.dir, "damaged"))).length === 0);
   });
 
+  test("mends what is changed while it is served, without a restart", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    const program = join(host.artifacts.treePath(a.cid), "program");
+    const content = await readFile(program);
+    content.fill(0, 0, 1000);
+    await chmod(program, 0o755);
+    await writeFile(program, content);
+    const served = host.swarm.storages.get(a.cid);
+    await expect(served?.read(0, 1)).rejects.toMatchObject({ code: "chunk_withdrawn" });
+    await eventually(() => host.told.length === 5);
+    expect(host.told).toEqual([
+      "held a",
+      "lost a",
+      "failed a artifact_damaged",
+      "lost a",
+      "held a",
+    ]);
+    expect((await contentOf(host, a)).equals(Buffer.concat(a.chunks))).toBe(true);
+    expect(host.artifacts.fetches()[0]).toMatchObject({
+      bytesReused: 57_000,
+      bytesFromPeers: 3000,
+    });
+  });
+
+  test("mends when it is asked to, and removes what nothing wants", async () => {
+    const host = await openHost();
+    host.region.add(a);
+    host.artifacts.want([of(a)]);
+    await eventually(isHeld(host, a));
+    await chmod(join(host.artifacts.treePath(a.cid), "program"), 0o777);
+    expect(await host.artifacts.mend(a.cid)).toBe("mending");
+    await eventually(isHeld(host, a));
+    expect(host.told.slice(1)).toEqual(["lost a", "failed a artifact_damaged", "lost a", "held a"]);
+    expect(host.artifacts.fetches()[0]).toMatchObject({ bytesReused: 60_000, bytesFromPeers: 0 });
+    host.occupied = [a.cid];
+    host.artifacts.want([]);
+    expect(await host.artifacts.mend(a.cid)).toBe("in use");
+    host.occupied = [];
+    expect(await host.artifacts.mend(a.cid)).toBe("removed");
+    expect(await onDisk(host)).toEqual([]);
+  });
+
   test("does a few at once, the most urgent first", async () => {
     const host = await openHost();
     const artifacts = Array.from({ length: 8 }, (_, index) => makeArtifact(1000 + 50 * index, 3));

@@ -6,6 +6,7 @@ import { isArtifactCid, type ArtifactCid } from "@shoal/core/ids";
 import {
   artifactFetchesMax,
   fetchesReportedMax,
+  mendAgainMs,
   fetchRetryMs,
   fetchRetryMsMax,
 } from "@shoal/core/limits";
@@ -47,6 +48,8 @@ export class Artifacts {
   #wanted: readonly Release[] = [];
   /** Fetches of artifacts that were let go since, for reports: a rollout that was halted moved bytes too. */
   #past: readonly FetchStatus[] = [];
+  /** When what was served turned out to be wrong last. */
+  readonly #mendedAt: Map<ArtifactCid, number> = new Map();
   #isStopping = false;
   #retry: NodeJS.Timeout | undefined;
 
@@ -70,7 +73,9 @@ export class Artifacts {
     this.#wanted = releases;
     const named = new Set(releases.map(({ artifact }) => artifact));
     for (const [cid, artifact] of this.#artifacts) {
-      if (!named.has(cid)) this.#drop(artifact);
+      if (named.has(cid)) continue;
+      this.#drop(artifact);
+      this.#mendedAt.delete(cid);
     }
     for (const cid of named) {
       if (this.#artifacts.has(cid)) continue;
@@ -79,6 +84,22 @@ export class Artifacts {
     }
     this.#fetchNext();
     this.#old.removeSoon();
+  }
+
+  /**
+   * Reads an artifact through again, and mends what is wrong of it; one that nothing wants and nothing
+   * runs on is removed. Resolves once that is under way or done: it is held again when it is whole.
+   */
+  async mend(cid: ArtifactCid): Promise<"mending" | "removed" | "in use"> {
+    const artifact = this.#artifacts.get(cid);
+    if (artifact === undefined) return this.#old.remove(cid);
+    // One that isn't held is being brought here, and read through, anyway.
+    if (!artifact.isHeld) return "mending";
+    this.#drop(artifact);
+    this.#artifacts.set(cid, new Artifact(cid, this.#deps.monotonic()));
+    this.#deps.onLost(cid);
+    this.#fetchNext();
+    return "mending";
   }
 
   isHeld(cid: ArtifactCid): boolean {
@@ -140,7 +161,9 @@ export class Artifacts {
       // An earlier wish for the same artifact may still be closing its files, or its removal be under way.
       await Promise.all([...this.#closing, this.#old.idle()]);
       const reuseDirectories = await this.#otherDirectories(cid);
-      return { cid, projects: this.#projectsOf(cid), directory, priority, reuseDirectories };
+      const onWithdrawn = (): void => this.#withdrawn(cid);
+      const projects = this.#projectsOf(cid);
+      return { cid, projects, directory, priority, reuseDirectories, onWithdrawn };
     };
     try {
       const fetched = artifact.fetch(this.#deps, prepare, monotonic);
@@ -169,6 +192,15 @@ export class Artifacts {
     onLost(cid);
     await this.#old.setAside(cid, directory);
     artifact.notBefore = 0;
+  }
+
+  /** A program that keeps changing its own files mustn't keep the host busy mending them. */
+  #withdrawn(cid: ArtifactCid): void {
+    const now = this.#deps.monotonic();
+    if (now - (this.#mendedAt.get(cid) ?? Number.NEGATIVE_INFINITY) < mendAgainMs) return;
+    this.#mendedAt.set(cid, now);
+    this.#deps.log.warn({ cid }, "an artifact was changed on disk; mending it");
+    void this.mend(cid);
   }
 
   #projectsOf(cid: ArtifactCid): readonly string[] {

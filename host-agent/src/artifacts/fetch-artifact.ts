@@ -34,6 +34,8 @@ export interface FetchRequest {
   readonly priority: number;
   /** Folders of other releases whose chunks may be taken, the likeliest first. */
   readonly reuseDirectories: readonly string[];
+  /** Called when bytes that were whole and final turned out to be wrong as they were served. */
+  readonly onWithdrawn: () => void;
 }
 
 /** An artifact that is being fetched or served. */
@@ -58,11 +60,11 @@ export async function beginArtifact(
   request: FetchRequest,
   signal: AbortSignal,
 ): Promise<FetchedArtifact> {
-  const { cid, directory, reuseDirectories, priority } = request;
+  const { cid, directory, reuseDirectories, priority, onWithdrawn } = request;
   for (const project of request.projects) await verifyOrigin(deps, cid, project, signal);
   const manifest =
     (await manifestOnDisk(directory, cid)) ?? (await fetchManifest(deps, cid, signal));
-  const files = await openReleaseFiles(directory, manifest);
+  const files = await openReleaseFiles(directory, manifest, { onWithdrawn });
   try {
     const wasHere = files.isSealed;
     if (wasHere) await requireUndamaged(files);

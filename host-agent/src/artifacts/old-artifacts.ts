@@ -73,6 +73,17 @@ export class OldArtifacts {
     return removed > 0;
   }
 
+  /** Removes one, unless it is in use. */
+  async remove(cid: ArtifactCid): Promise<"removed" | "in use"> {
+    let answer: "removed" | "in use" = "in use";
+    await this.#inTurn(async () => {
+      if (this.#deps.isInUse(cid)) return;
+      await removeReleaseFiles(join(this.#config.dir, cid));
+      answer = "removed";
+    });
+    return answer;
+  }
+
   /** Moves a damaged artifact out of the way; programs that run in it keep what they have open. */
   async setAside(cid: ArtifactCid, directory: string): Promise<void> {
     await this.#inTurn(async () => {

@@ -2,10 +2,11 @@
 // throws an error of ours, soon, and in memory that its limits bound. SLOW=1 makes it a million inputs.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { damaged } from "@shoal/core/damage.test-kit";
 import { ChunkFrameDecoder, encodeChunkFrame } from "@shoal/core/content/chunk-frames";
 import { decodeManifest } from "@shoal/core/content/manifest-codec";
 import { digest } from "@shoal/core/digest";
-import { ShoalError } from "@shoal/core/error";
+import { remoteError, ShoalError } from "@shoal/core/error";
 import { mebibyte } from "@shoal/core/units";
 import { Prng } from "@shoal/core/prng";
 import { ControlFrameDecoder, encodeControlFrame } from "@shoal/core/wire/control-frames";
@@ -13,6 +14,7 @@ import { DataFrameDecoder, encodeDataHead } from "@shoal/core/wire/data-frames";
 import { decodeMessage } from "@shoal/core/wire/message-codec";
 import { expect, test } from "vitest";
 import { decodePackRows, packEndBytes, packHeadBytes, packTailBytes } from "./pack-format.ts";
+import { decodeProgress, decodeSealed } from "./release-records.ts";
 
 const inputsCount = process.env["SLOW"] === "1" ? 1_000_000 : 20_000;
 const msMax = 500;
@@ -31,6 +33,8 @@ interface Decoder {
 }
 
 const chunk = new Uint8Array(3000).fill(3);
+/** The manifest that the golden records are about. */
+const recordOf = digest(Uint8Array.of(1));
 const decoders: readonly Decoder[] = [
   { name: "manifest", valid: golden("manifest/v1", ".cbor"), decode: decodeManifest },
   { name: "message", valid: golden("wire/v1", ".cbor"), decode: decodeMessage },
@@ -46,7 +50,7 @@ const decoders: readonly Decoder[] = [
   },
   {
     name: "chunk frames",
-    valid: [encodeChunkFrame(digest(chunk), chunk)],
+    valid: [encodeChunkFrame(digest(chunk), chunk), ...golden("frames/v1", "chunk-frame.bin")],
     decode: (bytes) => {
       const decoder = new ChunkFrameDecoder();
       drain(decoder, bytes);
@@ -63,7 +67,23 @@ const decoders: readonly Decoder[] = [
     valid: [Buffer.concat([encodeDataHead({ request: 1, chunk: 2, length: chunk.length }), chunk])],
     decode: (bytes) => drain(new DataFrameDecoder(({ request }) => request === 1), bytes),
   },
+  {
+    name: "progress",
+    valid: golden("release/v1", "progress.cbor"),
+    decode: (bytes) => required(decodeProgress(bytes, recordOf, "boot")),
+  },
+  {
+    name: "sealed",
+    valid: golden("release/v1", "sealed.cbor"),
+    decode: (bytes) => required(decodeSealed(bytes, recordOf, 2)),
+  },
 ];
+
+/** Records that can't be read count as none; here as refused. */
+function required<Value>(value: Value | undefined): Value {
+  if (value === undefined) throw remoteError("file_unreadable", "not a record");
+  return value;
+}
 
 interface FrameDecoder<Frame> {
   push(portion: Uint8Array): void;
@@ -75,38 +95,6 @@ function drain<Frame>(decoder: FrameDecoder<Frame>, bytes: Uint8Array): Frame[] 
   decoder.push(bytes);
   for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) frames.push(frame);
   return frames;
-}
-
-/** A few bits, bytes, cuts, repeats or lengths of what was valid are changed. */
-function damaged(valid: Uint8Array, prng: Prng): Uint8Array {
-  let bytes = valid.slice();
-  for (let change = 1 + prng.below(4); change > 0; change -= 1) {
-    const at = prng.below(bytes.length + 1);
-    switch (prng.below(6)) {
-      case 0:
-        if (at < bytes.length) bytes[at] = (bytes[at] ?? 0) ^ (1 << prng.below(8));
-        break;
-      case 1:
-        if (at < bytes.length) bytes[at] = [0, 1, 0x7f, 0x80, 0xff][prng.below(5)] ?? 0;
-        break;
-      case 2:
-        bytes = bytes.slice(0, at);
-        break;
-      case 3:
-        bytes = Uint8Array.from([...bytes.subarray(0, at), ...bytes.subarray(at >> 1)]);
-        break;
-      case 4:
-        bytes = Uint8Array.from([...bytes.subarray(0, at), prng.below(256), ...bytes.subarray(at)]);
-        break;
-      default:
-        // A length of four bytes, little-endian or big, from small to enormous.
-        for (let byte = 0; byte < 4 && at + byte < bytes.length; byte += 1) {
-          bytes[at + byte] = prng.below(3) === 0 ? 0xff : prng.below(256);
-        }
-    }
-    if (bytes.length > 65_536) bytes = bytes.slice(0, 65_536);
-  }
-  return bytes;
 }
 
 test.for(decoders.map((decoder) => [decoder.name, decoder] as const))(

@@ -47,6 +47,8 @@ export interface ReleaseFilesConfig {
   readonly checkpointBytes?: Bytes;
   /** Names this boot of the machine; by default what Linux says. Empty: every unclean end is hashed again. */
   readonly bootId?: string;
+  /** Called when a chunk of a sealed release turned out to be wrong as it was read. */
+  readonly onWithdrawn?: () => void;
 }
 
 /** What `verify` found wrong; nothing when both lists are empty. */
@@ -84,6 +86,7 @@ export async function openReleaseFiles(
   const files = new ReleaseFiles(dir, manifest, cid, {
     checkpointBytes: config.checkpointBytes ?? 64 * mebibyte,
     bootId: config.bootId ?? (await readBootId()),
+    onWithdrawn: config.onWithdrawn ?? (() => {}),
   });
   try {
     await files.load();
@@ -235,6 +238,7 @@ export class ReleaseFiles {
       if (!isDamage(cause)) throw cause;
       // A file is gone, too short or unreadable: all of the run is in doubt.
       for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) this.#held.remove(chunk);
+      if (this.isSealed) this.#config.onWithdrawn();
       throw withdrawn(this.cid, firstChunk, cause);
     }
     const chunks = this.#split(firstChunk, count, bytes);
@@ -242,9 +246,10 @@ export class ReleaseFiles {
     const wrong = chunks.flatMap((part, index) =>
       digestEquals(digest(part), this.hashOf(firstChunk + index)) ? [] : [firstChunk + index],
     );
+    if (wrong[0] === undefined) return chunks;
     for (const chunk of wrong) this.#held.remove(chunk);
-    if (wrong[0] !== undefined) throw withdrawn(this.cid, wrong[0]);
-    return chunks;
+    this.#config.onWithdrawn();
+    throw withdrawn(this.cid, wrong[0]);
   }
 
   /** Syncs what was written and records it: it outlasts any crash from then on. */

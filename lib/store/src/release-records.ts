@@ -49,7 +49,17 @@ export async function readProgress(
   manifestHash: Uint8Array,
   bootId: string,
 ): Promise<Progress | undefined> {
-  const record = await readRecord(dir, progressName, "shoal.progress", manifestHash);
+  const bytes = await readLimited(join(dir, progressName), limits.bytesMax);
+  return bytes === undefined ? undefined : decodeProgress(bytes, manifestHash, bootId);
+}
+
+/** Undefined when it isn't a record of progress with this manifest. */
+export function decodeProgress(
+  bytes: Uint8Array,
+  manifestHash: Uint8Array,
+  bootId: string,
+): Progress | undefined {
+  const record = decodeRecord(bytes, "shoal.progress", manifestHash);
   const held = record?.["held"];
   if (!(held instanceof Uint8Array)) return undefined;
   const isTrusted =
@@ -72,7 +82,17 @@ export async function readSealed(
   manifestHash: Uint8Array,
   filesCount: number,
 ): Promise<Uint8Array | undefined> {
-  const record = await readRecord(dir, sealedName, "shoal.sealed", manifestHash);
+  const bytes = await readLimited(join(dir, sealedName), limits.bytesMax);
+  return bytes === undefined ? undefined : decodeSealed(bytes, manifestHash, filesCount);
+}
+
+/** Undefined when it isn't a record of so many sealed files with this manifest. */
+export function decodeSealed(
+  bytes: Uint8Array,
+  manifestHash: Uint8Array,
+  filesCount: number,
+): Uint8Array | undefined {
+  const record = decodeRecord(bytes, "shoal.sealed", manifestHash);
   const marks = record?.["marks"];
   return marks instanceof Uint8Array && marks.length === filesCount * fileMarkBytes
     ? marks.slice()
@@ -103,14 +123,11 @@ export function markOf(found: BigIntStats): Uint8Array {
   return mark;
 }
 
-async function readRecord(
-  dir: string,
-  name: string,
+function decodeRecord(
+  bytes: Uint8Array,
   format: string,
   manifestHash: Uint8Array,
-): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const bytes = await readLimited(join(dir, name), limits.bytesMax);
-  if (bytes === undefined) return undefined;
+): Readonly<Record<string, unknown>> | undefined {
   let value: unknown;
   try {
     value = decodeCbor(bytes, limits);

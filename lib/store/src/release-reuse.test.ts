@@ -1,25 +1,14 @@
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Manifest } from "@shoal/core/content/manifest";
 import { digest } from "@shoal/core/digest";
-import {
-  openReleaseFiles,
-  removeReleaseFiles,
-  type ReleaseFiles,
-  type ReleaseFilesConfig,
-} from "./release-files.ts";
+import type { ReleaseFiles } from "./release-files.ts";
+import { useReleases } from "./release.test-kit.ts";
 import { reuseFrom } from "./release-reuse.ts";
 import { typicalArtifact, type Artifact } from "./sample-artifact.ts";
 
-const base = mkdtempSync(join(tmpdir(), "shoal-release-"));
-/** Everything that was opened, also what a test left as a killed process would. */
-const opened: ReleaseFiles[] = [];
-afterAll(async () => {
-  for (const files of opened) await files.close().catch(() => {});
-  await removeReleaseFiles(base);
-});
+const { base, open, sealed: sealedAt } = useReleases();
 let count = 0;
 let dir: string;
 beforeEach(() => {
@@ -27,26 +16,8 @@ beforeEach(() => {
   dir = join(base, `${count}`, "release");
 });
 
-async function open(
-  at: string,
-  manifest: Manifest,
-  config: ReleaseFilesConfig = {},
-): Promise<ReleaseFiles> {
-  const files = await openReleaseFiles(at, manifest, config);
-  opened.push(files);
-  return files;
-}
-
-async function writeAll(files: ReleaseFiles, artifact: Artifact): Promise<void> {
-  await Promise.all(artifact.chunks.map((chunk, index) => files.write(index, chunk)));
-}
-
-async function sealed(artifact: Artifact, at: string = dir): Promise<ReleaseFiles> {
-  const files = await open(at, artifact.manifest);
-  await writeAll(files, artifact);
-  await files.seal();
-  return files;
-}
+const sealed = (artifact: Artifact, at: string = dir): Promise<ReleaseFiles> =>
+  sealedAt(at, artifact);
 
 describe("reuse", () => {
   test("takes every chunk that lies in another release, wherever, and nothing that is wrong", async () => {

@@ -1,21 +1,15 @@
 // From a tree on one machine to the same tree on another, through everything in between.
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { Prng } from "@shoal/core/prng";
-import { openReleaseFiles, removeReleaseFiles, type ReleaseFiles } from "./release-files.ts";
+import { removeReleaseFiles } from "./release-files.ts";
+import { useReleases } from "./release.test-kit.ts";
 import { readTree } from "./tree-reader.ts";
 import { scanTree } from "./tree-scan.ts";
 
-const base = mkdtempSync(join(tmpdir(), "shoal-journey-"));
-/** Also those that were left as a killed process would: their files are closed at the end. */
-const opened: ReleaseFiles[] = [];
-afterAll(async () => {
-  for (const files of opened) await files.close().catch(() => {});
-  await removeReleaseFiles(base);
-});
+const { base, open } = useReleases();
 
 test("any tree, read and written in any order with kills in between, is the same tree again", async () => {
   const name = fc.constantFrom("a", "b", "c-d", "é");
@@ -47,13 +41,13 @@ test("any tree, read and written in any order with kills in between, is the same
         await scanTree(source),
         (_, bytes) => void chunks.push(bytes),
       );
-      let files = await openAgain(join(root, "release"), manifest);
+      let files = await open(join(root, "release"), manifest);
       const order = chunks.map((_, index) => index).toSorted(() => prng.next() - 0.5);
       for (let turn = 0; !files.isComplete; turn += 1) {
         const chunk = order[turn % order.length] as number;
         await files.write(chunk, chunks[chunk] as Uint8Array);
         if (prng.below(3) === 0) await files.checkpoint();
-        if (prng.below(5) === 0) files = await openAgain(join(root, "release"), manifest);
+        if (prng.below(5) === 0) files = await open(join(root, "release"), manifest);
       }
       await files.seal();
       await files.close();
@@ -65,7 +59,7 @@ test("any tree, read and written in any order with kills in between, is the same
           ),
         ).toBe(0);
       }
-      const again = await openAgain(join(root, "release"), manifest);
+      const again = await open(join(root, "release"), manifest);
       expect(await again.verify()).toEqual({ problems: [], wrongChunks: [] });
       await again.close();
       await removeReleaseFiles(root);
@@ -73,9 +67,3 @@ test("any tree, read and written in any order with kills in between, is the same
     { numRuns: 15 },
   );
 });
-
-async function openAgain(...args: Parameters<typeof openReleaseFiles>): Promise<ReleaseFiles> {
-  const files = await openReleaseFiles(...args);
-  opened.push(files);
-  return files;
-}

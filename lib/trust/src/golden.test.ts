@@ -1,0 +1,118 @@
+// What was signed by an earlier version must open for as long as its keys are good: one of each kind,
+// and each of them damaged in every way that chance finds. SLOW=1 makes that a million inputs.
+import { readFileSync } from "node:fs";
+import { damaged } from "@shoal/core/damage.test-kit";
+import { ShoalError } from "@shoal/core/error";
+import { Prng } from "@shoal/core/prng";
+import type { Envelope } from "@shoal/core/trust/dsse";
+import { envelope as envelopeSchema } from "@shoal/api/names";
+import { expect, test } from "vitest";
+import { verifyGoal } from "./goal-envelope.ts";
+import { verifyGrant } from "./grant.ts";
+import { verifyPassport } from "./passport.ts";
+import { checkClaims } from "./payload.ts";
+import { verifyStatement } from "./statement.ts";
+import { readTrustDocument } from "./trust-document.ts";
+
+const inputsCount = process.env["SLOW"] === "1" ? 1_000_000 : 4000;
+const msMax = 500;
+const folder = new URL("../../../test/fixtures/trust/v1/", import.meta.url);
+const nowMs = Date.parse("2026-06-01T00:10:00Z");
+const rootPublicKey = Uint8Array.fromBase64("iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w", {
+  alphabet: "base64url",
+});
+const artifact = "bafyr4ici7rzb7o6bolqjex5cplywohpcew5je4juqauzrmikcvukdcdffm";
+const peerId = "12D3KooWRndVhVZPCiQwHBBBdg769GyrPUW13zxwqQyf9r3ANaba";
+
+function read(name: string): Uint8Array {
+  return new Uint8Array(readFileSync(new URL(name, folder)));
+}
+
+function textOf(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes).trim();
+}
+
+/** As from a file or a wire. */
+function envelopeIn(bytes: Uint8Array): Envelope {
+  let value: unknown;
+  try {
+    value = JSON.parse(textOf(bytes));
+  } catch (cause) {
+    throw new ShoalError("envelope_invalid", "not JSON", { blame: "remote", cause });
+  }
+  return checkClaims(value, envelopeSchema, "envelope_invalid");
+}
+
+const trustCheck = { nowMs, knownVersion: 3 };
+const trust = readTrustDocument(envelopeIn(read("trust-document.json")), rootPublicKey, trustCheck);
+
+interface Kind {
+  readonly name: string;
+  readonly open: (bytes: Uint8Array) => unknown;
+  readonly says: object;
+}
+
+const kinds: readonly Kind[] = [
+  {
+    name: "trust-document.json",
+    open: (bytes) => readTrustDocument(envelopeIn(bytes), rootPublicKey, trustCheck),
+    says: { format: "shoal.trust/v1", version: 3, grants: [{ regions: "*" }] },
+  },
+  {
+    name: "statement.json",
+    open: (bytes) => verifyStatement(envelopeIn(bytes), trust, { nowMs, project: "web", artifact }),
+    says: { project: "web", artifact, builder: "builder-1" },
+  },
+  {
+    name: "goal.json",
+    open: (bytes) => verifyGoal(envelopeIn(bytes), trust, { nowMs }),
+    says: { service: "web", generation: 5, run: { id: "rel-b78161bb4cf54707fbd329967b138665" } },
+  },
+  {
+    name: "passport.jws",
+    open: (bytes) => verifyPassport(textOf(bytes), trust, { nowMs, peerId }),
+    says: { host: "host-1", role: "host", environment: "production", labels: { role: "web" } },
+  },
+  {
+    name: "grant.jws",
+    open: (bytes) =>
+      verifyGrant(textOf(bytes), trust, {
+        nowMs: nowMs - 300_000,
+        region: "north",
+        scope: "ingest",
+      }),
+    says: { scope: "ingest", project: "web", build: 7, fence: "9" },
+  },
+];
+
+test.for(kinds)("the golden $name opens and says what it said", async ({ name, open, says }) => {
+  expect(await open(read(name))).toMatchObject(says);
+});
+
+test.for(kinds)(
+  "a damaged $name is refused or says the same, and nothing else happens",
+  { timeout: 20 * 60_000 },
+  async ({ name, open }) => {
+    const valid = read(name);
+    const before = await open(valid);
+    const prng = new Prng(Date.now());
+    let refused = 0;
+    const count = Math.ceil(inputsCount / kinds.length);
+    for (let input = 0; input < count; input += 1) {
+      const bytes = damaged(valid, prng);
+      const startedAt = performance.now();
+      try {
+        // Whitespace and what isn't signed may differ.
+        expect(await open(bytes)).toEqual(before);
+      } catch (error) {
+        if (!(error instanceof ShoalError)) {
+          throw new Error(`not an error of ours for ${bytes.toHex()}`, { cause: error });
+        }
+        refused += 1;
+      }
+      const ms = performance.now() - startedAt;
+      if (ms > msMax) throw new Error(`${ms} ms for ${bytes.toHex()}`);
+    }
+    expect(refused).toBeGreaterThan(count / 10);
+  },
+);
