@@ -11,7 +11,7 @@ import { Prng } from "@shoal/core/prng";
 import type { TestFleet } from "../fleet.test-kit.ts";
 import { connect, publishedIn, readNotes, victimArtifact, writeFleetKeys } from "./kill-victims.ts";
 
-const killsCount = process.env["SLOW"] === "1" ? 200 : 4;
+const killsCount = process.env["SLOW"] === "1" ? 200 : 2;
 const script = join(import.meta.dirname, "kill-victims.ts");
 const folder = mkdtempSync(join(tmpdir(), "shoal-kill-ingest-"));
 const running = new Set<ChildProcess>();
