@@ -12,7 +12,7 @@ import type { TestFleet } from "../fleet.test-kit.ts";
 import { connect, publishedIn, readNotes, victimArtifact, writeFleetKeys } from "./kill-victims.ts";
 
 const killsCount = process.env["SLOW"] === "1" ? 200 : 2;
-const script = join(import.meta.dirname, "kill-victims.ts");
+const script = join(import.meta.dirname, "victim/main.ts");
 const folder = mkdtempSync(join(tmpdir(), "shoal-kill-ingest-"));
 const running = new Set<ChildProcess>();
 let fleet: TestFleet;

@@ -81,7 +81,7 @@ function readNamed(folder: string): readonly number[] {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as readonly number[]) : [];
 }
 
-async function runSeeder(folder: string): Promise<never> {
+export async function runSeeder(folder: string): Promise<never> {
   const blobs = await openDirectoryBlobs(join(folder, "store"));
   const { deps, key, url } = await startTestSeeder({
     fleet: readFleet(folder),
@@ -98,7 +98,7 @@ async function runSeeder(folder: string): Promise<never> {
   }
 }
 
-async function runBuilder(folder: string): Promise<never> {
+export async function runBuilder(folder: string): Promise<never> {
   const fleet = readFleet(folder);
   process.stdout.write("ready\n");
   const note = (text: string): void => appendFileSync(join(folder, files.notes), `${text}\n`);
@@ -138,9 +138,4 @@ async function publishUntilHeld(folder: string, fleet: TestFleet, label: number)
 function write(path: string, text: string): void {
   writeFileSync(`${path}.new`, text);
   renameSync(`${path}.new`, path);
-}
-
-if (import.meta.main) {
-  const [role, folder = "."] = process.argv.slice(2);
-  await (role === "seeder" ? runSeeder(folder) : runBuilder(folder));
 }
