@@ -63,6 +63,8 @@ class LateBlobs implements BlobStore {
   }
 }
 
+/** SLOW=1 makes it 2000 histories instead of 30. */
+const isSlow = process.env["SLOW"] === "1";
 const chunksCount = 6;
 const chunks = Array.from({ length: chunksCount }, (_, seed) => {
   const prng = new Prng(seed);
@@ -129,70 +131,74 @@ async function readNamed(store: ChunkStore, model: Model, artifact: number): Pro
   }
 }
 
-test("no named chunk is ever lost, also not by a crash", async () => {
-  const parts = fc.uniqueArray(fc.integer({ min: 0, max: chunksCount - 1 }), {
-    minLength: 1,
-    maxLength: 6,
-  });
-  const artifact = fc.integer({ min: 0, max: 2 });
-  const step: fc.Arbitrary<Step> = fc.oneof(
-    fc.record({ type: fc.constant("publish" as const), artifact, parts }),
-    fc.record({
-      type: fc.constantFrom(
-        "unpublish",
-        "unpublish",
-        "collect",
-        "collect",
-        "collect",
-        "read",
-        "reopen",
-      ),
-      artifact,
-    }),
-  );
-  // Steps of one group run at once; the next group waits for it.
-  const groups = fc.array(fc.array(step, { minLength: 1, maxLength: 4 }), {
-    minLength: 1,
-    maxLength: 8,
-  });
-  await fc.assert(
-    fc.asyncProperty(groups, fc.integer(), async (plan, seed) => {
-      const model = new Model();
-      const blobs = new LateBlobs(seed, (now) =>
-        model.crashes.push({ blobs: now, parts: model.liveParts() }),
-      );
-      const late = new Prng(seed ^ 1);
-      let store = await openChunkStore(blobs, { cacheBytesMax: 700 });
-      for (const group of plan) {
-        let isCollecting = false;
-        if (group.some(({ type }) => type === "reopen")) store = await openChunkStore(blobs);
-        await Promise.all(
-          group.map(async (item) => {
-            // So that a step also begins in the middle of a longer one.
-            for (let turns = late.below(40); turns > 0; turns -= 1) await setImmediate();
-            if (item.type === "publish") await publish(store, model, item.artifact, item.parts);
-            if (item.type === "unpublish") model.named.delete(item.artifact);
-            if (item.type === "read") await readNamed(store, model, item.artifact);
-            if (item.type === "collect" && !isCollecting) {
-              isCollecting = true;
-              await store.collect(model.isLive);
-            }
-          }),
+test(
+  "no named chunk is ever lost, also not by a crash",
+  async () => {
+    const parts = fc.uniqueArray(fc.integer({ min: 0, max: chunksCount - 1 }), {
+      minLength: 1,
+      maxLength: 6,
+    });
+    const artifact = fc.integer({ min: 0, max: 2 });
+    const step: fc.Arbitrary<Step> = fc.oneof(
+      fc.record({ type: fc.constant("publish" as const), artifact, parts }),
+      fc.record({
+        type: fc.constantFrom(
+          "unpublish",
+          "unpublish",
+          "collect",
+          "collect",
+          "collect",
+          "read",
+          "reopen",
+        ),
+        artifact,
+      }),
+    );
+    // Steps of one group run at once; the next group waits for it.
+    const groups = fc.array(fc.array(step, { minLength: 1, maxLength: 4 }), {
+      minLength: 1,
+      maxLength: 8,
+    });
+    await fc.assert(
+      fc.asyncProperty(groups, fc.integer(), async (plan, seed) => {
+        const model = new Model();
+        const blobs = new LateBlobs(seed, (now) =>
+          model.crashes.push({ blobs: now, parts: model.liveParts() }),
         );
-        for (const name of model.named.keys()) await readNamed(store, model, name);
-      }
-      for (const crash of model.crashes) {
-        const after = new MemoryBlobs();
-        for (const [key, bytes] of crash.blobs) await after.put(key, [bytes]);
-        const opened = await openChunkStore(after);
-        expect(opened.damagedPacks).toEqual([]);
-        for (const part of crash.parts) {
-          expect(Buffer.compare(await opened.read(chunkAt(part).hash), chunkAt(part).bytes)).toBe(
-            0,
+        const late = new Prng(seed ^ 1);
+        let store = await openChunkStore(blobs, { cacheBytesMax: 700 });
+        for (const group of plan) {
+          let isCollecting = false;
+          if (group.some(({ type }) => type === "reopen")) store = await openChunkStore(blobs);
+          await Promise.all(
+            group.map(async (item) => {
+              // So that a step also begins in the middle of a longer one.
+              for (let turns = late.below(40); turns > 0; turns -= 1) await setImmediate();
+              if (item.type === "publish") await publish(store, model, item.artifact, item.parts);
+              if (item.type === "unpublish") model.named.delete(item.artifact);
+              if (item.type === "read") await readNamed(store, model, item.artifact);
+              if (item.type === "collect" && !isCollecting) {
+                isCollecting = true;
+                await store.collect(model.isLive);
+              }
+            }),
           );
+          for (const name of model.named.keys()) await readNamed(store, model, name);
         }
-      }
-    }),
-    { numRuns: process.env["SLOW"] === "1" ? 2000 : 30 },
-  );
-}, 60_000);
+        for (const crash of model.crashes) {
+          const after = new MemoryBlobs();
+          for (const [key, bytes] of crash.blobs) await after.put(key, [bytes]);
+          const opened = await openChunkStore(after);
+          expect(opened.damagedPacks).toEqual([]);
+          for (const part of crash.parts) {
+            expect(Buffer.compare(await opened.read(chunkAt(part).hash), chunkAt(part).bytes)).toBe(
+              0,
+            );
+          }
+        }
+      }),
+      { numRuns: isSlow ? 2000 : 30 },
+    );
+  },
+  isSlow ? 20 * 60_000 : 60_000,
+);
