@@ -6,13 +6,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Prng } from "@shoal/core/prng";
 import type { TestFleet } from "../fleet.test-kit.ts";
 import { connect, publishedIn, readNotes, victimArtifact, writeFleetKeys } from "./kill-victims.ts";
 
 const killsCount = process.env["SLOW"] === "1" ? 200 : 2;
-const script = join(import.meta.dirname, "victim/main.ts");
+const script = fileURLToPath(new URL("./victim/main.ts", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "shoal-kill-ingest-"));
 const running = new Set<ChildProcess>();
 let fleet: TestFleet;
