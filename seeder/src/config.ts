@@ -53,7 +53,7 @@ export const seederConfig = z.strictObject({
   cacheBytesMax: z
     .int()
     .positive()
-    .default(128 * mebibyte)
+    .default(64 * mebibyte)
     .describe("memory for chunks that were read lately"),
   dropAfterMs: z
     .int()

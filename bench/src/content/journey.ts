@@ -25,7 +25,7 @@ interface JourneyOptions {
   readonly json?: boolean;
 }
 
-/** Copies of Node's own executable, each stamped every 32 KiB, so that no two share a chunk. */
+/** Copies of Node's own executable, each stamped every 32 KiB, so that no two share a chunk; from one version to the next the last eighth of each differs. */
 const makeScript = `
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 const [bytes, count] = [Number(readFileSync("size")), Number(readFileSync("count"))];
@@ -35,12 +35,14 @@ mkdirSync("out/lib");
 let left = bytes;
 for (let file = 0; left > 0; file += 1) {
   const body = Buffer.from(source.subarray(0, left));
-  let word = file * 1000 + (file % 8 === 3 ? count : 0) + 1;
-  for (let at = 0; at + 32 <= body.length; at += 32768)
+  let word = file * 1000 + 1;
+  for (let at = 0; at + 32 <= body.length; at += 32768) {
+    if (at / 32768 === Math.floor(body.length / 37449)) word += count;
     for (let byte = 0; byte < 32; byte += 4) {
       word = Math.imul(word ^ (word >>> 15), 0x2c1b3c6d) + 0x9e3779b9 | 0;
       body.writeInt32LE(word, at + byte);
     }
+  }
   writeFileSync("out/bin/program-" + file, body, { mode: 0o755 });
   left -= body.length;
 }
@@ -186,7 +188,7 @@ class Journey {
     const path = join(this.#stateDir("homeAgent"), "releases", artifact, "tree/bin/program-0");
     await chmod(path, 0o700);
     const handle = await open(path, "r+");
-    await handle.write(Uint8Array.of(1, 2, 3), 0, 3, 300_000);
+    await handle.write(Uint8Array.of(1, 2, 3), 0, 3, 5_000_000);
     await handle.close();
     const { wallSeconds } = await this.verify("--repair");
     const fetched = await waitFor("what was mended to be reported", async () =>

@@ -22,7 +22,7 @@ afterAll(() => removeReleaseFiles(base));
 /** Paths of up to 1,500 bytes, a hundred files to a folder; file i has i % 3000 bytes. */
 function pathOf(file: number): string {
   const folder = `part-${Math.floor(file / 100)}`;
-  const deep = file % 1000 === 0 ? `${"a long name of a folder/".repeat(60)}` : "";
+  const deep = file % 1000 === 0 ? "a long name of a folder/".repeat(60) : "";
   return `${folder}/${deep}file-${file}`;
 }
 

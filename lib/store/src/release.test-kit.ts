@@ -16,9 +16,13 @@ import type { Artifact } from "./sample-artifact.ts";
 export interface Releases {
   /** The folder of all of them. */
   readonly base: string;
-  open(dir: string, manifest: Manifest, config?: ReleaseFilesConfig): Promise<ReleaseFiles>;
+  readonly open: (
+    dir: string,
+    manifest: Manifest,
+    config?: ReleaseFilesConfig,
+  ) => Promise<ReleaseFiles>;
   /** Opened, filled and sealed. */
-  sealed(dir: string, artifact: Artifact): Promise<ReleaseFiles>;
+  readonly sealed: (dir: string, artifact: Artifact) => Promise<ReleaseFiles>;
 }
 
 /** To be called once, outside of the tests of a file. */

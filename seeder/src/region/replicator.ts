@@ -8,6 +8,7 @@ import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { artifactPullsMax, pullChunksMax, pullsMax } from "@shoal/core/limits";
 import type { Log } from "@shoal/daemon/log";
+import { freeBytes } from "@shoal/store/free-bytes";
 import { verifyStatement } from "@shoal/trust/statement";
 import type { TrustDocument } from "@shoal/trust/trust-document";
 import { checkedManifest, type RegionStore } from "./region-store.ts";
@@ -132,6 +133,7 @@ export class Replicator {
       // The store refuses bytes that don't hash to their name; here it refuses what nobody asked for.
       if (!Buffer.from(hash).equals(batch.subarray(received, received + digestBytes))) break;
       await this.#deps.store.chunks.put(hash, bytes);
+      freeBytes(bytes);
       received += digestBytes;
     }
     if (received === batch.length) return;

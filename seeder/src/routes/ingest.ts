@@ -4,6 +4,7 @@ import { ChunkFrameDecoder } from "@shoal/core/content/chunk-frames";
 import { ShoalError } from "@shoal/core/error";
 import { chunkBatchBytesMax, envelopeBytesMax, manifestBytesMax } from "@shoal/core/limits";
 import type { Grant } from "@shoal/trust/grant";
+import { freeBytes } from "@shoal/store/free-bytes";
 import { verifyStatement } from "@shoal/trust/statement";
 import { Hono } from "hono";
 import type { SeederDeps } from "../app.ts";
@@ -40,6 +41,7 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
       decoder.push(part);
       for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
         await store.chunks.put(frame.hash, frame.bytes);
+        freeBytes(frame.bytes);
         uploads.add(leaseOf(grant), frame.hash, now());
         stored += 1;
       }
