@@ -98,6 +98,12 @@ describe("a port in use", () => {
     const swarm = await start("seeder", await seeder({ swarmListen }));
     expectExplained(swarm, "listen_failed", new RegExp(String(busyPort)));
   });
+
+  test("is named by a host's agent, for peers", { timeout: minuteMs }, async () => {
+    const swarmListen = [`/ip4/127.0.0.1/tcp/${busyPort}`];
+    const end = await start("host-agent", await agent({ swarmListen }));
+    expectExplained(end, "swarm_listen_failed", new RegExp(String(busyPort)));
+  });
 });
 
 describe("a database", () => {

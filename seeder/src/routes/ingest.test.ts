@@ -133,6 +133,7 @@ describe("a seeder refuses", () => {
     ["about another artifact", "statement_subject_wrong", "other"],
     ["by a key that may sign for other projects", "key_not_allowed", "foreign"],
     ["by a key that nobody listed", "signature_key_unknown", "stranger"],
+    ["whose signature is another one's", "signature_invalid", "forged"],
   ] as const)("a statement %s", async ([, code, kind]) => {
     const { seeder, builder } = await startWithBuilder();
     const artifact = makeArtifact(1, 1);
@@ -144,6 +145,10 @@ describe("a seeder refuses", () => {
       other: () => fleet.statement(makeArtifact(2, 1).cid),
       foreign: () => fleet.statement(cid, "web", fleet.apiBuilder),
       stranger: () => fleet.statement(cid, "web", createKey()),
+      forged: () => ({
+        ...fleet.statement(cid),
+        signatures: fleet.statement(makeArtifact(2, 1).cid).signatures,
+      }),
     }[kind]();
     expect(await codeOf(builder.putStatement(cid, statement))).toBe(code);
     expect(seeder.deps.store.get(cid)).toBeUndefined();
