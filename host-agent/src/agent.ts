@@ -168,7 +168,11 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<void> {
       occupied: () => services.occupied(),
       log,
     },
-    { dir: join(config.stateDir, releasesName), oldBytesMax: config.oldReleaseBytesMax },
+    {
+      dir: join(config.stateDir, releasesName),
+      oldBytesMax: config.oldReleaseBytesMax,
+      unfinishedBytesMax: config.unfinishedReleaseBytesMax,
+    },
   );
   await artifacts.load();
   lifecycle.defer("artifacts", () => artifacts.stop());

@@ -79,6 +79,11 @@ export const agentConfig = z.strictObject({
     .positive()
     .default(64 * gibibyte)
     .describe("bytes of releases to keep on disk beyond those that goals name"),
+  unfinishedReleaseBytesMax: z
+    .int()
+    .positive()
+    .default(32 * gibibyte)
+    .describe("bytes of releases that are fetched at once; a larger one is fetched alone"),
   stopProgramsOnExit: z.boolean().default(false).describe("end programs when the agent is stopped"),
 });
 /** `config_invalid` lists what a refinement finds, too. */

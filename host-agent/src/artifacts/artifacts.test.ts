@@ -56,7 +56,7 @@ async function openHost(oldBytesMax = 1_000_000_000, parent?: string): Promise<H
         occupied: () => host.occupied,
         log: silentLog,
       },
-      { dir, oldBytesMax },
+      { dir, oldBytesMax, unfinishedBytesMax: 1_000_000_000 },
     );
     await artifacts.load();
     return artifacts;

@@ -16,9 +16,10 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Artifact } from "./artifact.ts";
 import type { FetchDeps, FetchRequest } from "./fetch-artifact.ts";
+import { FetchRoom } from "./fetch-room.ts";
 import { OldArtifacts } from "./old-artifacts.ts";
 
-export interface ArtifactsDeps extends FetchDeps {
+export interface ArtifactsDeps extends Omit<FetchDeps, "room"> {
   readonly onHeld: (cid: ArtifactCid) => void;
   /** What was held isn't any more. */
   readonly onLost: (cid: ArtifactCid) => void;
@@ -36,12 +37,15 @@ export interface ArtifactsConfig {
   readonly dir: string;
   /** Bytes of artifacts that nothing wants which are kept to take chunks from. */
   readonly oldBytesMax: number;
+  /** Bytes of artifacts that are fetched at once. */
+  readonly unfinishedBytesMax: number;
 }
 
 export class Artifacts {
   readonly #deps: ArtifactsDeps;
   readonly #config: ArtifactsConfig;
   readonly #old: OldArtifacts;
+  readonly #room: FetchRoom;
   /** In the order in which they were first wanted. */
   readonly #artifacts: Map<ArtifactCid, Artifact> = new Map();
   readonly #closing: Set<Promise<void>> = new Set();
@@ -56,6 +60,7 @@ export class Artifacts {
   constructor(deps: ArtifactsDeps, config: ArtifactsConfig) {
     this.#deps = deps;
     this.#config = config;
+    this.#room = new FetchRoom(config.unfinishedBytesMax);
     this.#old = new OldArtifacts(
       { isInUse: (cid) => this.#isInUse(cid), log: deps.log },
       { dir: config.dir, bytesMax: config.oldBytesMax },
@@ -166,7 +171,7 @@ export class Artifacts {
       return { cid, projects, directory, priority, reuseDirectories, onWithdrawn };
     };
     try {
-      const fetched = artifact.fetch(this.#deps, prepare, monotonic);
+      const fetched = artifact.fetch({ ...this.#deps, room: this.#room }, prepare, monotonic);
       onChange();
       await fetched;
       log.info({ ...artifact.status(), cid }, "an artifact is here");

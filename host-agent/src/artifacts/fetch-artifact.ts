@@ -14,6 +14,7 @@ import { verifyStatement } from "@shoal/trust/statement";
 import type { TrustDocument } from "@shoal/trust/trust-document";
 import type { Seeders } from "../seeders.ts";
 import { startAnnouncing, type Announcing } from "./announcing.ts";
+import type { FetchRoom } from "./fetch-room.ts";
 import { keepCheckpoints, pauseFor } from "./checkpointing.ts";
 
 export interface FetchDeps {
@@ -22,6 +23,7 @@ export interface FetchDeps {
   /** The statement that came with the goals, if any. */
   readonly statement: (cid: ArtifactCid) => Envelope | undefined;
   readonly trust: () => TrustDocument;
+  readonly room: FetchRoom;
   /** Wall clock: what was signed ends at a date. */
   readonly now: () => number;
 }
@@ -47,6 +49,8 @@ export interface FetchedArtifact {
   readonly bytesReused: number;
   /** Whether it was whole on disk before. */
   readonly wasHere: boolean;
+  /** Gives its room among the unfinished ones to others. Idempotent, and part of `close`. */
+  readonly leaveRoom: () => void;
   /** Leaves the swarm and closes the files. Idempotent. */
   close(): Promise<void>;
 }
@@ -64,10 +68,13 @@ export async function beginArtifact(
   for (const project of request.projects) await verifyOrigin(deps, cid, project, signal);
   const manifest =
     (await manifestOnDisk(directory, cid)) ?? (await fetchManifest(deps, cid, signal));
-  const files = await openReleaseFiles(directory, manifest, { onWithdrawn });
+  const reservedBytes = deps.room.missingBytes;
+  const files = await openReleaseFiles(directory, manifest, { onWithdrawn, reservedBytes });
+  let leaveRoom = (): void => {};
   try {
     const wasHere = files.isSealed;
     if (wasHere) await requireUndamaged(files);
+    else leaveRoom = await takeRoom(deps.room, files, signal);
     const bytesReused = wasHere ? 0 : (await reuseFrom(files, reuseDirectories, signal)).bytes;
     signal.throwIfAborted();
     const membership = deps.node.join({ cid, manifest, storage: files, priority });
@@ -75,9 +82,11 @@ export async function beginArtifact(
     membership.done.catch(() => undefined);
     const chunksCount = manifest.chunkBytes.length;
     const announcing = startAnnouncing({ ...deps, membership }, { cid, chunksCount });
-    const close = closeOnce(announcing, membership, files);
-    return { files, membership, bytes: manifest.bytes, bytesReused, wasHere, close };
+    const close = closeOnce(announcing, membership, files, leaveRoom);
+    const { bytes } = manifest;
+    return { files, membership, bytes, bytesReused, wasHere, leaveRoom, close };
   } catch (error) {
+    leaveRoom();
     await files.close().catch(() => undefined); // The first error says what is wrong.
     throw error;
   }
@@ -85,7 +94,7 @@ export async function beginArtifact(
 
 /** Resolves when the artifact is whole, every chunk verified, and final on disk. */
 export async function finishArtifact(
-  { files, membership }: FetchedArtifact,
+  { files, membership, leaveRoom }: FetchedArtifact,
   signal: AbortSignal,
 ): Promise<void> {
   if (files.isSealed) return;
@@ -103,12 +112,19 @@ export async function finishArtifact(
     signal.removeEventListener("abort", abort);
   }
   await files.seal();
+  leaveRoom();
+}
+
+function takeRoom(room: FetchRoom, files: ReleaseFiles, signal: AbortSignal): Promise<() => void> {
+  const { bytes } = files.manifest;
+  return room.take(bytes, () => bytes - files.heldBytes, signal);
 }
 
 function closeOnce(
   announcing: Announcing,
   membership: Membership,
   files: ReleaseFiles,
+  leaveRoom: () => void,
 ): () => Promise<void> {
   let closing: Promise<void> | undefined;
   return () => {
@@ -116,6 +132,7 @@ function closeOnce(
       await announcing.stop();
       await membership.leave();
       await files.close();
+      leaveRoom();
     })();
     return closing;
   };

@@ -15,10 +15,9 @@ import { readReleaseManifest } from "./release-records.ts";
 const base = mkdtempSync(join(tmpdir(), "shoal-kill-"));
 afterAll(() => removeReleaseFiles(base));
 
-/** SLOW=1: as many kills as say something about rare moments. */
-const isSlow = process.env["SLOW"] === "1";
-const roundsMin = isSlow ? 200 : 2;
-const roundsMax = isSlow ? 200 : 40;
+/** SHOAL_FAULT_RUNS=200: as many kills as say something about rare moments. */
+const runs = Number(process.env["SHOAL_FAULT_RUNS"] ?? "2");
+const [roundsMin, roundsMax] = [runs, Math.max(runs, 40)];
 
 test(
   "a process that is killed at any moment leaves everything that it had finished",
@@ -63,6 +62,7 @@ test(
       }
     }
     expect(publishedMost).toBeGreaterThan(8);
+    console.info(`killed at least ${roundsMin} times, ${publishedMost} artifacts published`);
   },
-  20 * 60_000,
+  40 * 60_000,
 );

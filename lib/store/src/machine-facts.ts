@@ -9,10 +9,14 @@ export async function readBootId(): Promise<string> {
   return text.trim();
 }
 
-/** Throws `disk_too_small` when a folder's disk has no room for so many bytes. */
-export async function checkRoom(dir: string, neededBytes: Bytes): Promise<void> {
+/** Throws `disk_too_small` when a folder's disk has no room for so many bytes beside what is reserved. */
+export async function checkRoom(
+  dir: string,
+  neededBytes: Bytes,
+  reservedBytes: Bytes = 0,
+): Promise<void> {
   const { bavail, bsize } = await statfs(dir);
-  const freeBytes = bavail * bsize;
+  const freeBytes = Math.max(0, bavail * bsize - reservedBytes);
   if (neededBytes <= freeBytes) return;
   throw new ShoalError(
     "disk_too_small",

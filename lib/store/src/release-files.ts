@@ -47,6 +47,8 @@ export interface ReleaseFilesConfig {
   readonly checkpointBytes?: Bytes;
   /** Names this boot of the machine; by default what Linux says. Empty: every unclean end is hashed again. */
   readonly bootId?: string;
+  /** Of the free space, what others will need. */
+  readonly reservedBytes?: Bytes;
   /** Called when a chunk of a sealed release turned out to be wrong as it was read. */
   readonly onWithdrawn?: () => void;
 }
@@ -86,6 +88,7 @@ export async function openReleaseFiles(
   const files = new ReleaseFiles(dir, manifest, cid, {
     checkpointBytes: config.checkpointBytes ?? 64 * mebibyte,
     bootId: config.bootId ?? (await readBootId()),
+    reservedBytes: config.reservedBytes ?? 0,
     onWithdrawn: config.onWithdrawn ?? (() => {}),
   });
   try {
@@ -309,7 +312,7 @@ export class ReleaseFiles {
     }
     const progress = await readProgress(this.#dir, this.#manifestHash, this.#config.bootId);
     const claimed = new HeldChunks(this.manifest.chunkBytes, progress?.held);
-    await checkRoom(this.#dir, this.manifest.bytes - claimed.bytes);
+    await checkRoom(this.#dir, this.manifest.bytes - claimed.bytes, this.#config.reservedBytes);
     const fresh = await layOutTree(this.treePath, this.manifest, this.#ranges.files);
     for (const file of fresh) {
       const { firstChunk, count } = this.#ranges.chunksOf(file);
