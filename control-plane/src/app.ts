@@ -5,6 +5,7 @@ import { problemMediaType, problemOf } from "@shoal/api/problem";
 import { ShoalError } from "@shoal/core/error";
 import type { RolloutPolicy } from "@shoal/core/rollout/rollout-policy";
 import type { BlobStore } from "@shoal/store/blob-store";
+import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { Hono } from "hono";
 import { requestId } from "hono/request-id";
 import type { Authority } from "./authority.ts";
@@ -22,12 +23,14 @@ import { serveBuildRoutes } from "./routes/builds.ts";
 import { serveProjectRoutes } from "./routes/projects.ts";
 import { serveRolloutRoutes } from "./routes/rollouts.ts";
 import { serveSeederRoutes } from "./routes/seeder.ts";
+import { serveTrustRoutes } from "./routes/trust.ts";
 import { serveWebhookRoutes } from "./routes/webhooks.ts";
 
 export interface AppDeps {
   readonly database: Database;
   readonly wakeups: Wakeups;
   readonly authority: Authority;
+  readonly trust: TrustKeeper;
   readonly policy: RolloutPolicy;
   readonly tokens: KnownTokens;
   /** Where logs are kept; null where they stay in Postgres. */
@@ -65,6 +68,7 @@ export function createApp(deps: AppDeps): App {
   serveRolloutRoutes(app, deps);
   serveBuilderRoutes(app, deps);
   serveSeederRoutes(app, deps);
+  serveTrustRoutes(app, deps);
   serveWebhookRoutes(app, deps);
   app.notFound((context) => {
     const error = new ShoalError("not_found", "There is no such call.", {

@@ -1,13 +1,18 @@
 // The control plane's composition root: database, migrations, keys, HTTP, loops; stopped in reverse.
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ShoalError } from "@shoal/core/error";
-import { migrationMsMax } from "@shoal/core/limits";
+import { migrationMsMax, trustLookMs, trustStateBytesMax } from "@shoal/core/limits";
 import { defaultRolloutPolicy } from "@shoal/core/rollout/rollout-policy";
 import { processSources } from "@shoal/daemon/config";
 import { type DaemonContext, runDaemon } from "@shoal/daemon/daemon";
+import { StateFile } from "@shoal/daemon/atomic-file";
+import { startLoop } from "@shoal/daemon/loop";
 import { startPostgres } from "@shoal/postgres/server";
 import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
+import { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { createApp } from "./app.ts";
+import { Authority } from "./authority.ts";
 import { type ControlPlaneConfig, readControlPlaneConfig } from "./config.ts";
 import { openDatabase } from "./db/connection.ts";
 import { migrate } from "./db/migrate.ts";
@@ -20,13 +25,24 @@ import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
 import { QueuePlaces } from "./operations/lease-build.ts";
 import { QueueDepth } from "./operations/queue-depth.ts";
+import { renewRevocations, syncTrust } from "./operations/trust.ts";
 import { watermarkFile } from "./watermark-file.ts";
-import { loadAdminTokenHash, loadAuthority } from "./load-authority.ts";
+import { LiveKeys, loadAdminTokenHash } from "./load-authority.ts";
 
 await runDaemon("control-plane", async (context) => {
   const { log, lifecycle } = context;
   const config = readControlPlaneConfig(processSources());
-  const authority = await loadAuthority(config, () => Date.now());
+  const now = (): number => Date.now();
+  await mkdir(config.stateDir, { recursive: true });
+  const file = new StateFile(join(config.stateDir, "trust.json"), trustStateBytesMax);
+  // Revocations are ours to make; whose region they are for is not asked here.
+  const trust = await TrustKeeper.open({ file, now, region: () => null, log }, config);
+  const liveKeys = await LiveKeys.open({ trust: () => trust.document(), log }, config);
+  const authority = new Authority({
+    keys: () => liveKeys.keys(),
+    trust: () => trust.document(),
+    now,
+  });
   const adminTokenHash = await loadAdminTokenHash(config.adminTokenFile);
   const url = await databaseUrl(config, context);
   const version = await migrateFirst(url);
@@ -47,6 +63,7 @@ await runDaemon("control-plane", async (context) => {
     database,
     wakeups,
     authority,
+    trust,
     policy,
     adminTokenHash,
     log,
@@ -58,8 +75,20 @@ await runDaemon("control-plane", async (context) => {
     places: new QueuePlaces(),
     depth: new QueueDepth(database),
   };
+  await syncTrust(deps, config.trustFile);
   const jobs = startJobs(deps);
   lifecycle.defer("jobs", () => jobs.stop());
+  const looking = startLoop({
+    name: "trust",
+    intervalMs: trustLookMs,
+    log,
+    run: async () => {
+      await syncTrust(deps, config.trustFile);
+      await liveKeys.refresh();
+      await renewRevocations(deps);
+    },
+  });
+  lifecycle.defer("trust", () => looking.stop());
   const server = await listenHttp(createApp(deps), config);
   lifecycle.defer("http", () => server.stop());
   return { url: server.url, databaseVersion: version };

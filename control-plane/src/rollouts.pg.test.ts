@@ -331,6 +331,7 @@ test("lets hosts join as often as the token says, and renews passports without c
   const facts = await verifyPassport(first?.passport ?? "", fleet.trust, {
     nowMs: Date.now(),
     peerId: keys[0]?.peerId ?? "",
+    isRevoked: () => false,
   });
   expect(facts).toMatchObject({
     host: "h0",
@@ -338,7 +339,7 @@ test("lets hosts join as often as the token says, and renews passports without c
     role: "host",
     environment: "production",
   });
-  const refused = { code: "join_token_invalid" };
+  const refused = { code: "join_token_region_wrong" };
   await expect(join(1, "west")).rejects.toMatchObject(refused);
   const raced = await Promise.allSettled([join(1), join(2)]);
   expect(raced.map((result) => result.status).toSorted()).toEqual(["fulfilled", "rejected"]);

@@ -12,6 +12,7 @@ import { type KeyFile, createKey } from "@shoal/trust/key-file";
 import { MemoryBlobs } from "@shoal/store/memory-blobs";
 import { signStatement } from "@shoal/trust/statement";
 import { type TrustDocument, trustKeyOf } from "@shoal/trust/trust-document";
+import { openTestTrust } from "@shoal/trust/keeper.test-kit";
 import { type AppDeps, createApp } from "./app.ts";
 import { Authority } from "./authority.ts";
 import { type Database, openDatabase } from "./db/connection.ts";
@@ -80,6 +81,7 @@ export interface TestFleet extends AsyncDisposable {
   readonly deps: AppDeps;
   readonly database: Database;
   readonly trust: TrustDocument;
+  readonly root: KeyFile;
   readonly builderKey: KeyFile;
   readonly admin: Client;
   clientOf(token: string): Client;
@@ -105,16 +107,21 @@ export async function startFleet(
   await listen(database, wakeups);
   const key = createKey();
   const builderKey = createKey();
-  const trust = trustOf(key, builderKey);
+  const keys = { goals: key, passports: key, grants: key };
+  const { root, keeper: trust } = await openTestTrust(trustOf(key, builderKey), {
+    now: () => Date.now(),
+    region: null,
+  });
   const authority = new Authority({
-    keys: { goals: key, passports: key, grants: key },
-    trust,
+    keys: () => keys,
+    trust: () => trust.document(),
     now: () => Date.now(),
   });
   const deps: AppDeps = {
     database,
     wakeups,
     authority,
+    trust,
     policy: { ...defaultRolloutPolicy, bakeMs: 0, emptyMs: 0, ...policy },
     adminTokenHash: hashToken("admin-token"),
     log: quiet,
@@ -138,7 +145,8 @@ export async function startFleet(
     app,
     deps,
     database,
-    trust,
+    trust: trust.document(),
+    root,
     builderKey,
     admin,
     clientOf,

@@ -66,6 +66,22 @@ export const envelopeSignaturesMax = 8;
 export const tokenBytesMax = 8 * kibibyte;
 /** Most keys in a trust document, and most rules about what they may sign. More are refused. */
 export const trustKeysMax = 1024;
+/** Root keys that one trust document names: the present one and those that it is changed to. */
+export const trustRootsMax = 4;
+/** Documents by which a reader comes from an old root to the newest; older ones are left out. */
+export const trustChainMax = 16;
+/** Largest trust state (chain and revocations) in a file or an answer. */
+export const trustStateBytesMax = 8 * mebibyte;
+/** Peers in one list of revocations; further ones are refused. */
+export const revokedPeersMax = 10_000;
+/** Lists that are kept because an older one names somebody whom the newest has lost. */
+export const revocationListsMax = 8;
+/** Join tokens of a region that its seeders know, the newest first; and hosts that one of them let in. */
+export const joinTokensMax = 1000;
+/** How often a seeder asks for its region's join tokens. */
+export const joinTokensMs = 10 * secondMs;
+/** How often a control plane looks for newer trust in its file and the database, and for changed keys. */
+export const trustLookMs = 2 * secondMs;
 /** Largest key file, and largest certificate that is looked into. */
 export const keyFileBytesMax = 4 * kibibyte;
 export const certificateBytesMax = 16 * kibibyte;
@@ -77,6 +93,10 @@ export const pullGrantMs = 60 * minuteMs;
 export const inspectGrantMs = 1 * minuteMs;
 /** How long a passport holds: a control plane that is down for a weekend locks nobody out. */
 export const passportMs = 7 * 24 * 60 * minuteMs;
+/** How long a seeder may issue passports without a word of the control plane. */
+export const delegationMs = 14 * 24 * 60 * minuteMs;
+/** A revocation is carried on until every passport and delegation of the peer has ended by itself. */
+export const revocationMs: number = delegationMs + passportMs;
 /** How far two clocks may be apart before a not-yet-valid document is refused. */
 export const clockSkewMs = 60 * secondMs;
 
@@ -295,6 +315,8 @@ export const manifestCacheBytesMax = 128 * mebibyte;
 export const hostAnswersMax = 1024;
 /** Hosts that a seeder asks the control plane about at once; more are told to come again. */
 export const joinsMax = 256;
+/** How long a seeder waits for the control plane's word about a join token before it counts by itself. */
+export const joinAskMsMax = 5 * secondMs;
 /** Connections that a seeder keeps open: one of each host of a region, and some in change. */
 export const seederConnectionsMax: number = regionHostsMax + 50_000;
 /** Changes of hosts within this time go up in one report; more where counting takes long. */
@@ -453,6 +475,7 @@ assert(2 * programStopOnExitMsMax < stopMsMax, "programs end within their agent'
 assert(chunkHashesPerRequestMax * 32 < chunkBatchBytesMax, "a full list of hashes fits a request");
 assert(answerSilentMsMax > 2 * longPollMsMax, "a long poll ends before its reader gives up");
 assert(postgresStopMsMax + postgresQuitMsMax < stopStepMsMax, "Postgres stops within its step");
+assert(2 * joinAskMsMax < requestTimeoutMs, "a host that joins hears in time who counts its token");
 assert(hostSilentMs > 3 * goalPollMs, "a host is silent only after several lost reports");
 assert(seederSilentMs > 3 * goalPollMs, "a seeder is silent only after several lost reports");
 assert(

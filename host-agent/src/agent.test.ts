@@ -125,8 +125,13 @@ async function startSeed(region: TestRegion, artifacts: readonly TestArtifact[])
       key,
       passport: () => passport,
       verifyPassport: (shown, peerId) =>
-        verifyPassport(shown, region.trust, { nowMs: region.now(), peerId }),
+        verifyPassport(shown, region.trust, {
+          nowMs: region.now(),
+          peerId,
+          isRevoked: () => false,
+        }),
       allows: () => true,
+      isRevoked: () => false,
       log: silentLog,
     },
     { listen: ["/ip4/127.0.0.1/tcp/0"], seeder: true },

@@ -8,6 +8,7 @@ import {
   firstJoinMsMax,
   passportPollMs,
   programStopOnExitMsMax,
+  trustStateBytesMax,
 } from "@shoal/core/limits";
 import { kibibyte, mebibyte } from "@shoal/core/units";
 import { StateFile } from "@shoal/daemon/atomic-file";
@@ -20,8 +21,7 @@ import { readBootId } from "@shoal/store/machine-facts";
 import { createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
 import { verifyPassport } from "@shoal/trust/passport";
-import type { TrustDocument } from "@shoal/trust/trust-document";
-import { readTrustFile } from "@shoal/trust/trust-file";
+import { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { Artifacts } from "./artifacts/artifacts.ts";
 import { releasesName, type AgentConfig } from "./config.ts";
 import { HostGoals } from "./goals.ts";
@@ -49,7 +49,7 @@ interface Agent {
   readonly context: DaemonContext;
   readonly config: AgentConfig;
   readonly key: KeyFile;
-  readonly trust: () => TrustDocument;
+  readonly trust: TrustKeeper;
   readonly seeders: Seeders;
   readonly passport: PassportKeeper;
   readonly goals: HostGoals;
@@ -94,10 +94,13 @@ async function openAgent(
 ): Promise<Agent> {
   const { log, lifecycle } = context;
   const { now, random } = machine;
-  const { stateDir, trustFile, rootPublicKey, region } = config;
+  const { stateDir, region } = config;
   const key = await loadOrCreateKey(join(stateDir, "host.jwk"));
-  const trustDocument = await readTrustFile(trustFile, rootPublicKey, now());
-  const trust = (): TrustDocument => trustDocument;
+  const trustState = new StateFile(join(stateDir, "trust.json"), trustStateBytesMax);
+  const trust = await TrustKeeper.open(
+    { file: trustState, now, region: () => region, log },
+    config,
+  );
   const passport: PassportKeeper = new PassportKeeper(
     {
       file: new StateFile(join(stateDir, "passport.json"), passportFileBytesMax),
@@ -140,7 +143,12 @@ function startNode({
       key,
       passport: () => passport.present(),
       verifyPassport: (shown, peerId) =>
-        verifyPassport(shown, trust(), { nowMs: machine.now(), peerId }),
+        verifyPassport(shown, trust.document(), {
+          nowMs: machine.now(),
+          peerId,
+          isRevoked: trust.isRevoked,
+        }),
+      isRevoked: trust.isRevoked,
       allows: (artifact, { region, environment }) =>
         region === config.region && goals.names(artifact, environment),
       log: context.log,
@@ -158,7 +166,7 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<void> {
       node,
       seeders,
       statement: (cid) => goals.statement(cid),
-      trust,
+      trust: () => trust.document(),
       now,
       monotonic,
       onHeld: (cid) => services.artifactHeld(cid),

@@ -37,11 +37,12 @@ async function openHost(): Promise<Host> {
   );
   onTestFinished(() => seeders.close());
   const file = join(await testFolder(), "goals.json");
+  const trust = await region.keeper();
   const open = async (): Promise<HostGoals> => {
     const goals = new HostGoals({
       file: new StateFile(file, 1_000_000),
       seeders,
-      trust: () => region.trust,
+      trust,
       now: () => nowMs,
       region: "north",
       passport: () => ({ labels: host.labels, environment: "production" }),

@@ -12,7 +12,7 @@ import type { StateFile } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
 import { verifyGoal } from "@shoal/trust/goal-envelope";
 import type { Passport } from "@shoal/trust/passport";
-import type { TrustDocument } from "@shoal/trust/trust-document";
+import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { z } from "zod";
 import type { Seeders } from "./seeders.ts";
 
@@ -25,7 +25,7 @@ const goalsFile = z.strictObject({
 export interface HostGoalsDeps {
   readonly file: StateFile;
   readonly seeders: Pick<Seeders, "ask" | "learn">;
-  readonly trust: () => TrustDocument;
+  readonly trust: Pick<TrustKeeper, "document" | "edition" | "take">;
   readonly now: () => number;
   readonly region: string;
   /** Null before the host has joined. */
@@ -50,6 +50,8 @@ export class HostGoals {
   /** Of artifacts that a goal names. */
   #statements: ReadonlyMap<ArtifactCid, Envelope> = new Map();
   #version: string | undefined;
+  /** Of the newest trust that a seeder showed us, taken or not. */
+  #trustEdition = "";
 
   constructor(deps: HostGoalsDeps) {
     this.#deps = deps;
@@ -99,6 +101,7 @@ export class HostGoals {
     );
     if (answer === null) return false;
     seeders.learn(answer.seeders);
+    await this.#followTrust(answer.trustEdition, signal);
     const hasChanged = this.#take(answer.goals, answer.statements);
     if (hasChanged) {
       const goals = [...this.#goals.values()].map((kept) => kept.envelope);
@@ -108,6 +111,14 @@ export class HostGoals {
     // Only now: what isn't on disk is asked for again.
     this.#version = answer.version;
     return hasChanged;
+  }
+
+  /** First: the goals may be signed with a key that only the newest trust document names. */
+  async #followTrust(edition: string, signal: AbortSignal): Promise<void> {
+    const { trust, seeders } = this.#deps;
+    if (edition === trust.edition() || edition === this.#trustEdition) return;
+    await trust.take(await seeders.ask((client) => client.trust({ signal }), signal));
+    this.#trustEdition = edition;
   }
 
   #take(
@@ -152,7 +163,7 @@ export class HostGoals {
   #verified(signed: Envelope): Goal | null {
     const { trust, now, region, passport, log } = this.#deps;
     try {
-      const goal = verifyGoal(signed, trust(), { nowMs: now() });
+      const goal = verifyGoal(signed, trust.document(), { nowMs: now() });
       const environment = passport()?.environment ?? null;
       if (goal.region !== region) this.#refuse(goal, "of another region");
       else if (environment !== null && goal.environment !== environment)

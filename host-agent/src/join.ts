@@ -1,19 +1,21 @@
-// The host's passport: got with a join token, kept on disk, renewed long before it ends, so that an
-// outage of everybody who could renew it locks nobody out.
+// The host's passport: got with a join token, kept on disk, and renewed by showing it, long before it
+// ends, so that an outage of everybody who could renew it locks nobody out. The token is needed again
+// only when the passport has ended, or the host is configured to be something else.
 import { ShoalError } from "@shoal/core/error";
 import type { HostId, PeerId } from "@shoal/core/ids";
 import { passportRenewMs, passportRetryMs, tokenBytesMax } from "@shoal/core/limits";
 import type { StateFile } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
 import { verifyPassport, type Passport } from "@shoal/trust/passport";
-import type { TrustDocument } from "@shoal/trust/trust-document";
+import type { SeederClient } from "@shoal/api/seeder-client";
+import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { z } from "zod";
 import type { Seeders } from "./seeders.ts";
 
 export interface PassportKeeperDeps {
   readonly file: StateFile;
   readonly seeders: () => Pick<Seeders, "ask">;
-  readonly trust: () => TrustDocument;
+  readonly trust: Pick<TrustKeeper, "document" | "isRevoked" | "take">;
   readonly now: () => number;
   /** For spreading renewals: hosts that joined together don't renew together. */
   readonly random: () => number;
@@ -96,19 +98,20 @@ export class PassportKeeper {
   }
 
   async #ensure(signal: AbortSignal): Promise<boolean> {
-    const { now, seeders, file, log } = this.#deps;
-    const { joinToken, hostId, zone, labels } = this.#config;
+    const { now, seeders, file, log, trust } = this.#deps;
+    const { joinToken, hostId } = this.#config;
     const leftMs = (this.#passport?.facts.expiresAtMs ?? 0) - now();
     // A passport that was short from the start isn't renewed again and again.
     const isFresh = now() - this.#renewedAtMs < passportRetryMs && leftMs > 0;
     if (leftMs > this.#renewBeforeMs || isFresh) return false;
-    if (joinToken === undefined) throw joinTokenMissing();
-    const input = { joinToken, host: hostId, zone, labels: { ...labels } };
-    this.#passport = await seeders().ask(
+    const isAlive = leftMs > 0;
+    if (joinToken === undefined && !isAlive) throw joinTokenMissing();
+    this.#passport = await seeders().ask(async (client) => {
+      // Whose key the next passport is signed with may be newer than what we know.
+      await trust.take(await client.trust({ signal }));
       // Checked inside, so that a seeder that hands out nonsense isn't the last one asked.
-      async (client) => this.#verified((await client.join(input, { signal })).passport),
-      signal,
-    );
+      return this.#verified(await this.#ask(client, isAlive, signal));
+    }, signal);
     this.#renewedAtMs = now();
     const passport = this.#passport.text;
     await file.write(JSON.stringify({ format: "shoal.host-passport/v1", passport }));
@@ -116,10 +119,38 @@ export class PassportKeeper {
     return true;
   }
 
+  async #ask(client: SeederClient, isAlive: boolean, signal: AbortSignal): Promise<string> {
+    const { joinToken, hostId, zone, labels } = this.#config;
+    const isSame = this.#isAsConfigured();
+    if (isAlive && (isSame || joinToken === undefined)) {
+      try {
+        return (await client.renew({ signal })).passport;
+      } catch (error) {
+        if (joinToken === undefined || signal.aborted) throw error;
+        this.#deps.log.warn({ error }, "the passport can't be renewed; joining with the token");
+      }
+    }
+    if (joinToken === undefined) throw joinTokenMissing();
+    const input = { joinToken, host: hostId, zone, labels: { ...labels } };
+    return (await client.join(input, { signal })).passport;
+  }
+
+  /** A renewal changes neither zone nor labels. */
+  #isAsConfigured(): boolean {
+    const { zone, labels } = this.#config;
+    const facts = this.#passport?.facts;
+    if (facts === undefined || facts.zone !== zone) return false;
+    return Object.entries(labels).every(([label, value]) => facts.labels[label] === value);
+  }
+
   async #verified(text: string): Promise<KeptPassport> {
     const { trust, now } = this.#deps;
     const { peerId, hostId, region } = this.#config;
-    const facts = await verifyPassport(text, trust(), { nowMs: now(), peerId });
+    const facts = await verifyPassport(text, trust.document(), {
+      nowMs: now(),
+      peerId,
+      isRevoked: trust.isRevoked,
+    });
     if (facts.host === hostId && facts.region === region) return { text, facts };
     throw new ShoalError(
       "passport_host_wrong",

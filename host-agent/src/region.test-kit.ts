@@ -6,7 +6,9 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Envelope } from "@shoal/api/names";
+import type { TrustState } from "@shoal/api/trust";
 import { hostReport, type HostGoals, type HostReport } from "@shoal/api/seeder";
+import { ShoalError } from "@shoal/core/error";
 import { cidOf } from "@shoal/core/cid";
 import type { Manifest } from "@shoal/core/content/manifest";
 import { decodeManifest, encodeManifest } from "@shoal/core/content/manifest-codec";
@@ -18,10 +20,12 @@ import type { ArtifactStorage, Membership, PeerCandidate, PeerNode } from "@shoa
 import { createCertificate, peerIdOfCertificate } from "@shoal/trust/certificate";
 import { signGoal } from "@shoal/trust/goal-envelope";
 import { createKey } from "@shoal/trust/key-file";
-import { issuePassport } from "@shoal/trust/passport";
+import { issuePassport, verifyPassport } from "@shoal/trust/passport";
 import { createSigners, nowMs, trustOf, type Signers } from "@shoal/trust/signers.test-kit";
 import { signStatement } from "@shoal/trust/statement";
 import { signTrustDocument, type TrustDocument } from "@shoal/trust/trust-document";
+import { editionOf, type TrustKeeper } from "@shoal/trust/trust-keeper";
+import { openTestTrust } from "@shoal/trust/keeper.test-kit";
 import { onTestFinished } from "vitest";
 import type { SeederAddress } from "./seeders.ts";
 
@@ -103,12 +107,23 @@ export class TestRegion {
   readonly faults: string[] = [];
   readonly joins: { readonly host: string; readonly joinToken: string }[] = [];
   passportTtlMs: number = passportTtlMs;
+  /** Passports that were renewed by showing them. */
+  renewals = 0;
+  /** Instead of the document that the region began with. */
+  trustState: TrustState = { documents: [this.signedTrust], revocations: [] };
   goals: Envelope[] = [];
   goalsVersion = 0;
 
   setGoals(...goals: readonly Goal[]): void {
     this.goals = goals.map((goal) => signGoal(this.signers.goals, goal));
     this.goalsVersion += 1;
+  }
+
+  /** What a host of the region that was just installed believes. */
+  async keeper(): Promise<TrustKeeper> {
+    const { root } = this.signers;
+    const config = { now: () => nowMs, region: "north", root };
+    return (await openTestTrust(this.trust, config)).keeper;
   }
 
   add(artifact: TestArtifact, project = "web"): TestArtifact {
@@ -192,6 +207,8 @@ async function answerOf(
   const { pathname, searchParams } = new URL(request.url ?? "", "https://seeder");
   const [, , kind, cid = "", what] = pathname.split("/");
   if (pathname === "/v1/join") return join(region, request);
+  if (pathname === "/v1/host/trust") return { status: 200, body: region.trustState };
+  if (pathname === "/v1/host/passport") return renew(region, request);
   if (pathname === "/v1/host/report") {
     // As strict as a real seeder.
     const report = hostReport.safeParse(await readJson(request));
@@ -208,7 +225,8 @@ async function answerOf(
     const { url, peerId } = seeder;
     const statements = Object.fromEntries(region.statements);
     const seeders = [{ url, peerId, swarmAddresses: [] }];
-    const goals: HostGoals = { version, goals: region.goals, statements, seeders };
+    const trustEdition = editionOf(region.trustState);
+    const goals: HostGoals = { version, trustEdition, goals: region.goals, statements, seeders };
     return { status: 200, body: goals };
   }
   const artifact = kind === "artifacts" ? region.artifacts.get(cid) : undefined;
@@ -243,6 +261,22 @@ async function join(region: TestRegion, request: IncomingMessage): Promise<Answe
     status: 200,
     body: { passport: await issuePassport(signers.passports, facts, ttlMs, region.now()) },
   };
+}
+
+async function renew(region: TestRegion, request: IncomingMessage): Promise<Answer> {
+  const shown = (request.headers.authorization ?? "").replace("Bearer ", "");
+  const der = (request.socket as TLSSocket).getPeerX509Certificate()?.raw ?? new Uint8Array();
+  const peerId = peerIdOfCertificate(der);
+  const check = { nowMs: region.now(), peerId, isRevoked: () => false };
+  try {
+    const facts = await verifyPassport(shown, region.trust, check);
+    region.renewals += 1;
+    const { signers, passportTtlMs: ttlMs } = region;
+    const passport = await issuePassport(signers.passports, facts, ttlMs, region.now());
+    return { status: 200, body: { passport } };
+  } catch (error) {
+    return problem(401, error instanceof ShoalError ? error.code : "internal_error");
+  }
 }
 
 export function problem(status: number, code: string): Answer {

@@ -1,16 +1,15 @@
 // The seeder's HTTP interface (docs/PROTOCOL.md 5): routes parse, call and answer; problems are
 // answered here in one way.
-import type { passportAnswer, passportInput } from "@shoal/api/seeder";
 import { problemMediaType, problemOf } from "@shoal/api/problem";
 import { ShoalError } from "@shoal/core/error";
 import type { Log } from "@shoal/daemon/log";
-import type { TrustDocument } from "@shoal/trust/trust-document";
+import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { Hono } from "hono";
 import { randomUUID } from "node:crypto";
-import type { z } from "zod";
 import type { Changes } from "./changes.ts";
 import type { Goals } from "./goals.ts";
 import type { HostAnswers } from "./hosts/host-answers.ts";
+import type { Joins } from "./hosts/joins.ts";
 import type { HostTable } from "./hosts/host-table.ts";
 import type { Uploads } from "./ingest/uploads.ts";
 import type { MemberTable } from "./member-table.ts";
@@ -29,15 +28,13 @@ export interface SeederDeps {
   readonly callers: Callers;
   readonly changes: Changes;
   readonly answers: HostAnswers;
-  readonly trust: () => TrustDocument;
+  readonly trust: TrustKeeper;
   /** Seeders of the region as members of the swarm, this one included. */
   readonly swarmSeeders: () => readonly {
     readonly peerId: string;
     readonly swarmAddresses: readonly string[];
   }[];
-  readonly issuePassport: (
-    input: z.output<typeof passportInput>,
-  ) => Promise<z.output<typeof passportAnswer>>;
+  readonly joins: Joins;
   readonly now: () => number;
   readonly log: Log;
 }

@@ -1,5 +1,6 @@
 // For tests of the seeder: one that listens on a free loopback port with everything but the loops to
 // the control plane and the swarm, which tests of those start themselves.
+import type { JoinTokens } from "@shoal/api/seeder";
 import { createSeederClient, type SeederClient } from "@shoal/api/seeder-client";
 import { ShoalError } from "@shoal/core/error";
 import { Prng } from "@shoal/core/prng";
@@ -10,6 +11,7 @@ import { openChunkStore } from "@shoal/store/chunk-store";
 import { MemoryBlobs } from "@shoal/store/memory-blobs";
 import { createCertificate } from "@shoal/trust/certificate";
 import { createKey, type KeyFile } from "@shoal/trust/key-file";
+import { openTestTrust, type TestTrust } from "@shoal/trust/keeper.test-kit";
 import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -18,7 +20,9 @@ import { createApp, type SeederDeps } from "./app.ts";
 import { Changes } from "./changes.ts";
 import { startMs, type TestArtifact, type TestFleet } from "./fleet.test-kit.ts";
 import { Goals } from "./goals.ts";
+import { Admissions } from "./hosts/admissions.ts";
 import { HostAnswers } from "./hosts/host-answers.ts";
+import { Joins, type JoinsDeps } from "./hosts/joins.ts";
 import { HostTable } from "./hosts/host-table.ts";
 import { Uploads } from "./ingest/uploads.ts";
 import { MemberTable } from "./member-table.ts";
@@ -51,6 +55,8 @@ export interface TestClock {
 export interface TestSeeder {
   readonly deps: SeederDeps;
   readonly clock: TestClock;
+  readonly trust: TestTrust;
+  readonly admissions: Admissions;
   readonly key: KeyFile;
   readonly url: string;
   /** A client with this passport or grant, and the certificate of the key when there is one. */
@@ -64,14 +70,32 @@ export interface TestSeederOptions {
   readonly region?: string;
   readonly blobs?: BlobStore;
   readonly folder?: string;
-  readonly issuePassport?: SeederDeps["issuePassport"];
+  /** The control plane's answer to a host that joins. */
+  readonly askControlPlane?: JoinsDeps["askControlPlane"];
+  /** Leave to issue passports; none when absent. */
+  readonly delegation?: (key: KeyFile) => Promise<string>;
+  readonly joinTokens?: JoinTokens["items"];
 }
 
 export async function startTestSeeder(options: TestSeederOptions): Promise<TestSeeder> {
   const { fleet, stops, region = "north" } = options;
   const clock: TestClock = { nowMs: startMs };
-  const deps = await createDeps(options, region, clock);
   const key = createKey();
+  const now = (): number => clock.nowMs;
+  const trust = await openTestTrust(fleet.trust, { now, region });
+  const folder = options.folder ?? (await temporaryFolder(stops));
+  const admissions = new Admissions({
+    file: new StateFile(join(folder, "admissions.json"), 1_000_000),
+    self: key.peerId,
+    region: () => region,
+    seeders: () => [{ peerId: key.peerId }],
+    now,
+    log: silentLog(),
+  });
+  await admissions.load();
+  if (options.joinTokens !== undefined) await admissions.takeTokens(options.joinTokens);
+  const delegation = (await options.delegation?.(key)) ?? null;
+  const deps = await createDeps(options, region);
   const certificate = await createCertificate(key);
   const config = { host: "127.0.0.1", port: 0, certificate };
   const server = await startServer(createApp(deps).fetch, config);
@@ -82,6 +106,8 @@ export async function startTestSeeder(options: TestSeederOptions): Promise<TestS
   return {
     deps,
     clock,
+    trust,
+    admissions,
     key,
     url,
     stop,
@@ -93,33 +119,46 @@ export async function startTestSeeder(options: TestSeederOptions): Promise<TestS
     },
   };
 
-  async function createDeps(
-    given: TestSeederOptions,
-    ownRegion: string,
-    time: TestClock,
-  ): Promise<SeederDeps> {
+  async function createDeps(given: TestSeederOptions, ownRegion: string): Promise<SeederDeps> {
     const blobs = given.blobs ?? new MemoryBlobs();
     const store = new RegionStore(await openChunkStore(blobs), new ArtifactFiles(blobs));
     await store.load();
-    const folder = given.folder ?? (await temporaryFolder(stops));
-    const now = (): number => time.nowMs;
-    const trust = (): TestFleet["trust"] => fleet.trust;
     const log = silentLog();
     const file = new StateFile(join(folder, "goals.json"), 1_000_000);
-    const goals = new Goals({ file, trust, now, region: () => ownRegion, log });
+    const { keeper } = trust;
+    const goals = new Goals({
+      file,
+      trust: () => keeper.document(),
+      now,
+      region: () => ownRegion,
+      log,
+    });
     await goals.load();
     return {
       store,
       uploads: new Uploads(),
       goals,
-      answers: new HostAnswers({ goals, store, seeders: () => noSeeders }),
+      answers: new HostAnswers({
+        goals,
+        store,
+        seeders: () => noSeeders,
+        trustEdition: () => keeper.edition(),
+      }),
       hosts: new HostTable(),
       members: new MemberTable(new Prng(1)),
-      callers: new Callers({ trust, now, region: () => ownRegion }),
+      callers: new Callers({ trust: keeper, now, region: () => ownRegion }),
       changes: new Changes(),
-      trust,
+      trust: keeper,
       swarmSeeders: () => [],
-      issuePassport: given.issuePassport ?? (() => Promise.reject(new Error("not joined"))),
+      joins: new Joins({
+        askControlPlane:
+          given.askControlPlane ?? (() => Promise.reject(new Error("no control plane"))),
+        admissions,
+        key,
+        delegation: () => delegation,
+        region: () => ownRegion,
+        now,
+      }),
       now,
       log,
     };

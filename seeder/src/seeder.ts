@@ -1,5 +1,6 @@
 // Puts a seeder together. Everything that is started is given to the lifecycle right away.
 import type { Client } from "@shoal/api/client";
+import { trustStateBytesMax } from "@shoal/core/limits";
 import { Prng } from "@shoal/core/prng";
 import { mebibyte } from "@shoal/core/units";
 import { StateFile } from "@shoal/daemon/atomic-file";
@@ -13,8 +14,7 @@ import { openContentPool, type ContentWork } from "@shoal/store/content-pool";
 import { createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
 import { verifyPassport } from "@shoal/trust/passport";
-import { readTrustFile } from "@shoal/trust/trust-file";
-import type { TrustDocument } from "@shoal/trust/trust-document";
+import { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { openBlobs } from "./region/open-blobs.ts";
@@ -24,7 +24,9 @@ import type { SeederConfig } from "./config.ts";
 import { RegionMembership } from "./control/region-membership.ts";
 import { startControlLoops } from "./control/loops.ts";
 import { Goals } from "./goals.ts";
+import { Admissions } from "./hosts/admissions.ts";
 import { HostAnswers } from "./hosts/host-answers.ts";
+import { Joins } from "./hosts/joins.ts";
 import { HostTable } from "./hosts/host-table.ts";
 import { Uploads } from "./ingest/uploads.ts";
 import { MemberTable } from "./member-table.ts";
@@ -43,6 +45,7 @@ export interface SeederInput extends DaemonContext {
 
 const goalsBytesMax = 256 * mebibyte;
 const membershipBytesMax = mebibyte;
+const admissionsBytesMax = 16 * mebibyte;
 
 /** Starts everything; answers what the ready line tells. */
 export async function startSeeder(
@@ -50,23 +53,7 @@ export async function startSeeder(
   config: SeederConfig,
 ): Promise<{ url: string; peerId: string; swarmAddresses: readonly string[] }> {
   const { client, now, log, lifecycle } = input;
-  await mkdir(config.stateDir, { recursive: true });
-  const key = await loadOrCreateKey(join(config.stateDir, "seeder.jwk"));
-  const trustDocument = await readTrustFile(config.trustFile, config.rootPublicKey, now());
-  const trust = (): TrustDocument => trustDocument;
-  const membership = new RegionMembership({
-    file: new StateFile(join(config.stateDir, "membership.json"), membershipBytesMax),
-    log,
-  });
-  await membership.load();
-  const goals = new Goals({
-    file: new StateFile(join(config.stateDir, "goals.json"), goalsBytesMax),
-    trust,
-    now,
-    region: () => membership.region(),
-    log,
-  });
-  await goals.load();
+  const { key, membership, trust, goals, admissions, region } = await openState(input, config);
   const work = openContentPool();
   lifecycle.defer("threads", () => work.close());
   const opened = await openBlobs(config);
@@ -79,17 +66,29 @@ export async function startSeeder(
     store,
     uploads: new Uploads(),
     goals,
-    answers: new HostAnswers({ goals, store, seeders: () => membership.seeders() }),
+    answers: new HostAnswers({
+      goals,
+      store,
+      seeders: () => membership.seeders(),
+      trustEdition: () => trust.edition(),
+    }),
     hosts: new HostTable(),
     members: new MemberTable(new Prng(input.seed)),
-    callers: new Callers({ trust, now, region: () => membership.region() }),
+    callers: new Callers({ trust, now, region }),
     changes: new Changes(),
     trust,
     swarmSeeders: () => [
       { peerId: key.peerId, swarmAddresses: node.addresses() },
       ...membership.seeders().filter(({ peerId }) => peerId !== key.peerId),
     ],
-    issuePassport: (joining) => client.seeder.passport(joining),
+    joins: new Joins({
+      askControlPlane: (joining, signal) => client.seeder.passport(joining, { signal }),
+      admissions,
+      key,
+      delegation: () => membership.delegation(),
+      region: () => membership.region() ?? "",
+      now,
+    }),
     now,
     log,
   };
@@ -104,12 +103,64 @@ export async function startSeeder(
     config.advertisedUrl ??
     `https://${config.host.includes(":") ? `[${config.host}]` : config.host}:${server.port}`;
   const loops = startControlLoops(
-    { ...deps, client, node, membership },
+    { ...deps, client, node, membership, admissions },
     { url, peerId: key.peerId, dropAfterMs: config.dropAfterMs },
   );
   lifecycle.defer("loops", () => loops.stop());
   deps.changes.listen(loops);
   return { url, peerId: key.peerId, swarmAddresses: node.addresses() };
+}
+
+interface SeederState {
+  readonly key: KeyFile;
+  readonly membership: RegionMembership;
+  readonly trust: TrustKeeper;
+  readonly goals: Goals;
+  readonly admissions: Admissions;
+  /** Null until the control plane has said it once. */
+  readonly region: () => string | null;
+}
+
+/** What this seeder is and knows, from disk. */
+async function openState(
+  { now, log }: Pick<SeederInput, "now" | "log">,
+  config: SeederConfig,
+): Promise<SeederState> {
+  await mkdir(config.stateDir, { recursive: true });
+  const key = await loadOrCreateKey(join(config.stateDir, "seeder.jwk"));
+  const membership = new RegionMembership({
+    file: new StateFile(join(config.stateDir, "membership.json"), membershipBytesMax),
+    log,
+  });
+  await membership.load();
+  const region = (): string | null => membership.region();
+  const trust = await TrustKeeper.open(
+    {
+      file: new StateFile(join(config.stateDir, "trust.json"), trustStateBytesMax),
+      now,
+      region,
+      log,
+    },
+    config,
+  );
+  const goals = new Goals({
+    file: new StateFile(join(config.stateDir, "goals.json"), goalsBytesMax),
+    trust: () => trust.document(),
+    now,
+    region,
+    log,
+  });
+  await goals.load();
+  const admissions = new Admissions({
+    file: new StateFile(join(config.stateDir, "admissions.json"), admissionsBytesMax),
+    self: key.peerId,
+    region,
+    seeders: () => membership.seeders(),
+    now,
+    log,
+  });
+  await admissions.load();
+  return { key, membership, trust, goals, admissions, region };
 }
 
 async function openStore(
@@ -132,7 +183,7 @@ interface NodeInput {
   readonly key: KeyFile;
   readonly membership: RegionMembership;
   readonly goals: Goals;
-  readonly trust: () => TrustDocument;
+  readonly trust: TrustKeeper;
   readonly now: () => number;
   readonly log: Log;
 }
@@ -146,7 +197,12 @@ function startNode(
       key,
       passport: () => membership.passport(),
       verifyPassport: (passport, peerId) =>
-        verifyPassport(passport, trust(), { nowMs: now(), peerId }),
+        verifyPassport(passport, trust.document(), {
+          nowMs: now(),
+          peerId,
+          isRevoked: trust.isRevoked,
+        }),
+      isRevoked: trust.isRevoked,
       allows: (artifact, passport) =>
         passport.region === membership.region() && isNamedFor({ goals }, artifact, passport),
       log,

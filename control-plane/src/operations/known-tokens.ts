@@ -23,4 +23,9 @@ export class KnownTokens {
     this.#known.set(key, { owner, untilMs: performance.now() + tokenKnownMs });
     return owner;
   }
+
+  /** A token was taken back: all are looked up again. Other control planes hear of it a moment later. */
+  forget(): void {
+    this.#known.clear();
+  }
 }

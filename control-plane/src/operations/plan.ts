@@ -4,17 +4,20 @@ import type { Plan } from "@shoal/api/seeder";
 import { canonicalJson } from "@shoal/core/canonical-json";
 import { digest, toHex } from "@shoal/core/digest";
 import { pullGrantMs } from "@shoal/core/limits";
+import { editionOf, type TrustKeeper } from "@shoal/trust/trust-keeper";
 import type { Authority } from "../authority.ts";
 import { planArtifacts } from "../db/artifacts.ts";
 import type { Database } from "../db/connection.ts";
 import { goalsOfRegion } from "../db/goals.ts";
 import { seedersOf } from "../db/seeders.ts";
 import { type Wakeups, lookUntil } from "../db/wakeups.ts";
+import { readTrustState } from "./trust.ts";
 
 export interface PlanDeps {
   readonly database: Database;
   readonly wakeups: Wakeups;
   readonly authority: Authority;
+  readonly trust: TrustKeeper;
 }
 
 /** The plan, or null when it is still the known one after `waitMs`. */
@@ -43,7 +46,8 @@ export async function waitForPlan(
 type PlanContent = Omit<Plan, "grant">;
 
 async function readPlan(deps: PlanDeps, region: string): Promise<PlanContent> {
-  const [goals, artifacts, addresses] = await Promise.all([
+  const [trust, goals, artifacts, addresses] = await Promise.all([
+    readTrustState(deps),
     goalsOfRegion(deps.database, region),
     planArtifacts(deps.database, region),
     seedersOf(deps.database, region),
@@ -51,7 +55,7 @@ async function readPlan(deps: PlanDeps, region: string): Promise<PlanContent> {
   const seeders = addresses
     .map(({ url, peerId, swarmAddresses }) => ({ url, peerId, swarmAddresses }))
     .toSorted((a, b) => (a.peerId < b.peerId ? -1 : 1));
-  const content = { region, goals, artifacts, seeders };
+  const content = { region, trustEdition: editionOf(trust), goals, artifacts, seeders };
   // A seeder takes a new plan, and with it a new grant, well before the old grant ends.
   const grantTurn = Math.floor(deps.authority.nowMs() / (pullGrantMs / 2));
   const text = canonicalJson({ ...content, grantTurn });

@@ -4,11 +4,11 @@
 import type { passportAnswer, passportInput, registerInput, registered } from "@shoal/api/seeder";
 import type { SeederReport } from "@shoal/api/seeder";
 import { digest, toHex } from "@shoal/core/digest";
-import { ShoalError } from "@shoal/core/error";
+import { ShoalError, remoteError } from "@shoal/core/error";
 import { epochJumpMax, epochMax } from "@shoal/core/limits";
+import { judgeJoin } from "@shoal/core/trust/join-rule";
 import type { z } from "zod";
-import type { Authority } from "../authority.ts";
-import { type Database, type Queries, inTransaction } from "../db/connection.ts";
+import { type Queries, inTransaction } from "../db/connection.ts";
 import { raiseEpoch, readEpoch } from "../db/fleet.ts";
 import {
   countsAreAhead,
@@ -17,20 +17,18 @@ import {
   replaceHeldArtifacts,
   replaceServiceCounts,
 } from "../db/seeders.ts";
-import { joinWithToken } from "../db/tokens.ts";
+import { findJoinToken, joinWithToken } from "../db/tokens.ts";
+import { isRevoked } from "../db/trust.ts";
 import { notify } from "../db/wakeups.ts";
 import { hashToken } from "./secrets.ts";
+import { type TrustDeps, learnRevocations } from "./trust.ts";
 
 export interface SeederIdentity {
   readonly name: string;
   readonly region: string;
 }
 
-export interface SeederCallDeps {
-  readonly database: Database;
-  readonly authority: Authority;
-  readonly log: { warn(facts: object, message: string): void };
-}
+export type SeederCallDeps = TrustDeps;
 
 export async function register(
   deps: SeederCallDeps,
@@ -38,6 +36,8 @@ export async function register(
   input: z.output<typeof registerInput>,
 ): Promise<z.infer<typeof registered>> {
   const { url, peerId, swarmAddresses } = input;
+  await requireUnrevoked(deps.database, peerId);
+  await learnRevocations(deps, seeder.region, input.revocations);
   await inTransaction(deps.database, async (queries) => {
     await registerSeeder(queries, { ...seeder, url, peerId, swarmAddresses });
     await riseAbove(deps, queries, seeder, input.goalEpochMax, false);
@@ -54,7 +54,14 @@ export async function register(
     labels: {},
     environment: null,
   });
-  return { region: seeder.region, passport };
+  const delegation = await deps.authority.issueDelegation({ peerId, region: seeder.region });
+  return { region: seeder.region, passport, delegation };
+}
+
+/** A key that was shut out never comes back, whatever token it brings. */
+async function requireUnrevoked(queries: Queries, peerId: string): Promise<void> {
+  if (!(await isRevoked(queries, peerId))) return;
+  throw remoteError("passport_revoked", `${peerId} is revoked; join with a new key`);
 }
 
 export async function takeReport(
@@ -90,18 +97,32 @@ export async function admitHost(
   input: z.output<typeof passportInput>,
 ): Promise<z.infer<typeof passportAnswer>> {
   const { joinToken, peerId, host, zone, labels } = input;
-  const joining = { peerId, host, zone, labels, region: seeder.region };
-  const joined = await joinWithToken(deps.database, hashToken(joinToken), joining);
-  if (joined === null) {
-    throw new ShoalError(
-      "join_token_invalid",
-      "The join token is unknown, used up, expired, or of another region.",
-      { blame: "remote", hint: "Make a new one: shoal token create-join." },
-    );
-  }
-  const { environment } = joined;
-  const passport = await deps.authority.issuePassport({ ...joining, role: "host", environment });
-  return { passport, environment };
+  const { region } = seeder;
+  const joining = { peerId, host, zone, labels, region };
+  await requireUnrevoked(deps.database, peerId);
+  const hash = hashToken(joinToken);
+  const joined = await joinWithToken(deps.database, hash, joining);
+  if (joined === null) throw await whyNot(deps, hash, joining);
+  const passport = await deps.authority.issuePassport({ ...joining, role: "host", ...joined });
+  return { passport, environment: joined.environment };
+}
+
+async function whyNot(
+  deps: SeederCallDeps,
+  hash: Uint8Array,
+  joining: Parameters<typeof judgeJoin>[1],
+): Promise<ShoalError> {
+  const token = await findJoinToken(deps.database, hash);
+  const judgment = judgeJoin(token, joining, deps.authority.nowMs());
+  // Somebody else may have taken the last use, or given one back, in between.
+  const late = new ShoalError("join_token_used_up", "The join token was just used up.", {
+    blame: "remote",
+  });
+  const { code, message } = judgment.type === "refused" ? judgment.error : late;
+  return new ShoalError(code, message, {
+    blame: "remote",
+    hint: "Make a new one: shoal token create-join.",
+  });
 }
 
 /**

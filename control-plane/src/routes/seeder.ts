@@ -29,7 +29,8 @@ export function serveSeederRoutes(app: App, deps: AppDeps): void {
   );
 }
 
-function seederOf(principal: Principal): SeederIdentity {
+/** Name and region of the seeder whose token it is. */
+export function seederOf(principal: Principal): SeederIdentity {
   assert(principal.role === "seeder" && principal.region !== null, "only seeders come here");
   return { name: principal.name, region: principal.region };
 }

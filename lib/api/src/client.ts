@@ -4,6 +4,7 @@ import { type Fetch, type CallConfig, call, callRaw, decode } from "./call.ts";
 import type { AnswerOf, BodyInputOf, BodyOf, QueryInputOf, Route } from "./route.ts";
 import { builds, webhooks } from "./build-routes.ts";
 import * as routes from "./routes.ts";
+import { seederTrustRoutes, trustRoutes } from "./trust-routes.ts";
 
 export interface ClientOptions {
   readonly url: string;
@@ -73,6 +74,14 @@ function peopleMethods(config: CallConfig) {
     hosts: { list: lister(config, hosts.list) },
     tokens: { create: poster(config, tokens.create) },
     joinTokens: { create: poster(config, tokens.createJoin) },
+    trust: {
+      get: (options?: CallOptions) => call(config, trustRoutes.get, { ...options }),
+      publish: poster(config, trustRoutes.publish),
+    },
+    revocations: {
+      create: poster(config, trustRoutes.revoke),
+      list: lister(config, trustRoutes.revocations),
+    },
     builds: {
       start: poster(config, builds.start),
       list: lister(config, builds.list),
@@ -131,6 +140,15 @@ function seederMethods(config: CallConfig) {
       await call(config, seederRoutes.report, { body, ...options });
     },
     passport: poster(config, seederRoutes.passport),
+    trust: (options?: CallOptions) => call(config, seederTrustRoutes.state, { ...options }),
+    joinTokens: (options?: CallOptions) =>
+      call(config, seederTrustRoutes.joinTokens, { ...options }),
+    admissions: async (
+      body: BodyOf<typeof seederTrustRoutes.admissions>,
+      options?: CallOptions,
+    ): Promise<void> => {
+      await call(config, seederTrustRoutes.admissions, { body, ...options });
+    },
   };
 }
 

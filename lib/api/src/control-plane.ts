@@ -292,6 +292,8 @@ export const tokenInput = z.discriminatedUnion("role", [
 export const joinTokenInput = z.strictObject({
   region: name,
   environment: name.default("production"),
+  /** Hosts that join with it have these labels and can't have others of the same names. */
+  labels: labels.default({}),
   usesMax: z.int().min(1).max(1_000_000),
   ttlMs: millis.min(1000),
 });

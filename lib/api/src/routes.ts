@@ -8,6 +8,7 @@ import { name, page, releaseId } from "./names.ts";
 import { type Route, rawBytes } from "./route.ts";
 import { byId, byService, pageQuery, paging, row } from "./row.ts";
 import * as seeder from "./seeder.ts";
+import { seederTrustRoutes, trustRoutes } from "./trust-routes.ts";
 
 export const projects = {
   create: row({
@@ -271,8 +272,10 @@ export function allRoutes(): readonly (readonly [operation: string, route: Route
     tokens,
     builds,
     webhooks,
+    trust: trustRoutes,
     builder: builderRoutes,
     seeder: seederRoutes,
+    seederTrust: seederTrustRoutes,
   };
   return Object.entries(groups).flatMap(([group, rows]) =>
     Object.entries(rows).map(([key, route]): readonly [string, Route] => [

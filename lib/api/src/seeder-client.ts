@@ -15,12 +15,14 @@ import {
   jsonBodyBytesMax,
   manifestBytesMax,
   requestTimeoutMs,
+  trustStateBytesMax,
 } from "@shoal/core/limits";
 import type { z } from "zod";
 import { parseJson, readBounded } from "./bounded-body.ts";
 import { envelope, page, type Envelope } from "./names.ts";
 import { errorOfAnswer } from "./problem.ts";
 import * as schemas from "./seeder.ts";
+import { trustState, type TrustState } from "./trust.ts";
 
 /** Usually a pinned fetch of lib/trust: over any other, the seeder's identity is unchecked. */
 export type SeederFetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -62,6 +64,10 @@ export interface SeederClient {
     input: z.input<typeof schemas.joinInput>,
     options?: ClientCallOptions,
   ): Promise<z.infer<typeof schemas.passportAnswer>>;
+  /** A new passport for the one that is shown. */
+  renew(options?: ClientCallOptions): Promise<z.infer<typeof schemas.renewed>>;
+  /** What the seeder believes; unverified. */
+  trust(options?: ClientCallOptions): Promise<TrustState>;
   /** Null when nothing changed within `waitMs`. */
   hostGoals(
     query: { known?: string; waitMs: number },
@@ -109,6 +115,9 @@ export function createSeederClient(options: SeederClientOptions): SeederClient {
     getChunks: (cid, body, call) =>
       caller.frames(artifact(cid, "chunks"), { body, call, deadlineMs: contentCallMsMax }),
     join: (body, call) => caller.json("POST", "/v1/join", schemas.passportAnswer, { body, call }),
+    renew: (call) => caller.json("POST", "/v1/host/passport", schemas.renewed, { call }),
+    trust: (call) =>
+      caller.json("GET", "/v1/host/trust", trustState, { bytesMax: trustStateBytesMax, call }),
     hostGoals: (query, call) => {
       const deadlineMs = requestTimeoutMs + query.waitMs;
       const input = { call, deadlineMs, bytesMax: listBytesMax };

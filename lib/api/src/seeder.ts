@@ -1,5 +1,11 @@
 // What seeders say to the control plane (one plan down, one report up).
-import { releasesCountedMax, switchHostsMax, troubledHostsMax } from "@shoal/core/limits";
+import {
+  joinTokensMax,
+  releasesCountedMax,
+  revocationListsMax,
+  switchHostsMax,
+  troubledHostsMax,
+} from "@shoal/core/limits";
 import { z } from "zod";
 import {
   artifactCid,
@@ -16,6 +22,7 @@ import {
   releaseId,
   rowId,
 } from "./names.ts";
+import { trustEdition } from "./trust.ts";
 
 export const registerInput = z.strictObject({
   /** Where hosts, builders and other seeders reach it: https. */
@@ -24,9 +31,18 @@ export const registerInput = z.strictObject({
   swarmAddresses: z.array(multiaddr).max(16),
   /** The highest goal epoch on its disk: a restored control plane must go above it. */
   goalEpochMax: count,
+  /** Signed lists that a control plane that was restored from a backup may have lost. */
+  revocations: z.array(envelope).max(revocationListsMax).readonly().default([]),
 });
-/** `passport` is the seeder's own, of the role `seeder`; registering again before it ends renews it. */
-export const registered = z.strictObject({ region: name, passport: z.string() });
+/**
+ * `passport` is the seeder's own, of the role `seeder`, and `delegation` its leave to issue passports to
+ * hosts of its region; registering again before they end renews both.
+ */
+export const registered = z.strictObject({
+  region: name,
+  passport: z.string(),
+  delegation: z.string(),
+});
 
 export const planQuery = z.strictObject({
   known: z.string().max(64).optional(),
@@ -36,6 +52,8 @@ export const planQuery = z.strictObject({
 export const plan = z.strictObject({
   version: z.string(),
   region: name,
+  /** Of what GET /seeder/trust answers now: to be asked for before the goals are believed. */
+  trustEdition,
   /** Every current goal of the region, signed. */
   goals: z.array(envelope),
   /** Artifacts to hold, with where to pull them from; ones not listed may be dropped. */
@@ -109,6 +127,36 @@ export const passportAnswer = z.strictObject({
   passport: z.string(),
   environment: name.optional(),
 });
+/** Hosts bring the token; here it is its SHA-256, in hexadecimal. */
+const tokenHash = z.string().regex(/^[0-9a-f]{64}$/);
+export const joinTokens = z.strictObject({
+  items: z
+    .array(
+      z.strictObject({
+        hash: tokenHash,
+        environment: name,
+        labels,
+        usesLeft: count,
+        expiresAtMs: millis,
+      }),
+    )
+    .max(joinTokensMax),
+});
+/** Each costs its token a use, unless that host has joined with it before. */
+export const admissions = z.strictObject({
+  items: z
+    .array(
+      z.strictObject({
+        hash: tokenHash,
+        peerId,
+        host: hostId,
+        zone: name,
+        environment: name,
+        labels,
+      }),
+    )
+    .max(joinTokensMax),
+});
 
 // What hosts, builders, other seeders and the control plane say to a seeder ------------------------
 
@@ -117,6 +165,8 @@ export const hostGoalsQuery = planQuery;
 /** All goals that select this host, and the statement of every artifact that they name. */
 export const hostGoals = z.strictObject({
   version: z.string(),
+  /** Of what GET /host/trust answers now: to be asked for before the goals are believed. */
+  trustEdition,
   goals: z.array(envelope),
   statements: z.record(artifactCid, envelope),
   seeders: z.array(z.strictObject({ url: httpUrl, peerId, swarmAddresses: z.array(multiaddr) })),
@@ -196,6 +246,11 @@ export const hostStatus = hostReport.extend({
 });
 export const joinInput = passportInput.omit({ peerId: true });
 
+/** A renewal brings nothing new: what the host is stands in the passport that it shows. */
+export const renewed = z.strictObject({ passport: z.string() });
+
+export type JoinTokens = z.infer<typeof joinTokens>;
+export type Admission = z.infer<typeof admissions>["items"][number];
 export type Plan = z.infer<typeof plan>;
 export type ServiceCounts = z.infer<typeof serviceCounts>;
 export type SeederReport = z.infer<typeof seederReport>;

@@ -30,6 +30,7 @@ export interface DriverDeps {
   readonly self: PeerId;
   readonly log: Log;
   allows(artifact: ArtifactCid, passport: Passport): boolean;
+  isRevoked(peer: PeerId): boolean;
   /** Opens a link, which is then told to `opened`. */
   dial(peer: PeerId, addresses: readonly string[]): Promise<void>;
 }
@@ -60,10 +61,11 @@ export class Driver {
     this.#swarm = new Swarm(config, new Prng(randomInt(2 ** 32)));
     this.#permissions = new Permissions({
       allows: (cid, passport) => deps.allows(cid, passport),
+      isRevoked: (peer) => deps.isRevoked(peer),
       changed: (link, artifact, allowed) => {
         this.dispatch({ type: "permissionChanged", link: link.id, artifact, allowed });
       },
-      expired: (link) => link.close(new Error("the peer's passport has expired")),
+      ended: (link, why) => link.close(new Error(`the peer's passport ${why}`)),
     });
   }
 

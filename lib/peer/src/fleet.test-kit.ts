@@ -104,22 +104,26 @@ export interface MemberOptions {
 /** A region's trust, and the nodes that were started in it. */
 export class Fleet {
   readonly signers: Signers = createSigners();
+  /** Peers that every member knows to be shut out. */
+  readonly revoked: Set<string> = new Set();
   readonly #nodes: PeerNode[] = [];
 
   async member(options: MemberOptions = {}): Promise<Member> {
     const { seeder = false, zone = "a" } = options;
     const trust = trustOf(this.signers);
     const { key, passport } = await this.papers(options);
+    const isRevoked = (peer: string): boolean => this.revoked.has(peer);
     const node = await createPeerNode(
       {
         key,
         passport: () => (options.hasPassport?.() === false ? "" : passport),
         verifyPassport: async (jws, peerId) => {
-          const verified = await verifyPassport(jws, trust, { nowMs, peerId });
+          const verified = await verifyPassport(jws, trust, { nowMs, peerId, isRevoked });
           // The signers of the test kit live in a year of their own.
           return { ...verified, expiresAtMs: verified.expiresAtMs - nowMs + Date.now() };
         },
         allows: () => true,
+        isRevoked,
         log: createLog("test", process.env["SWARM_LOG"] === "1" ? "debug" : "fatal"),
         ...options.deps,
       },

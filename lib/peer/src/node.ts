@@ -18,6 +18,8 @@ export interface PeerNodeDeps {
   passport(): string;
   /** Rejects unless a passport is valid now and of this peer. */
   verifyPassport(passport: string, peerId: PeerId): Promise<Passport>;
+  /** Whether somebody was shut out: links to it are refused, and open ones ended within `permissionsMs`. */
+  isRevoked(peerId: PeerId): boolean;
   /** Whether the bearer of a passport may take part in an artifact's swarm, as of now. */
   allows(artifact: ArtifactCid, passport: Passport): boolean;
   readonly log: Log;
@@ -51,6 +53,7 @@ export async function createPeerNode(
       self: deps.key.peerId,
       log,
       allows: (artifact, passport) => deps.allows(artifact, passport),
+      isRevoked: (peer) => deps.isRevoked(peer),
       dial: (peer, addresses) => links.dial(peer, addresses),
     },
     config,

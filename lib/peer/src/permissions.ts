@@ -1,7 +1,7 @@
 // Which open link may take part in which artifact, by the passport of its peer. Looked at when a link
 // opens, an artifact is joined or a peer says that it joined, and now and then: goals change, passports
 // expire. The rule itself is the caller's.
-import type { ArtifactCid } from "@shoal/core/ids";
+import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import { permissionsMs } from "@shoal/core/limits";
 import type { ArtifactSlot, LinkId } from "@shoal/core/swarm/events";
 import type { Passport } from "@shoal/trust/passport";
@@ -10,7 +10,9 @@ import type { PeerLink } from "./peer-link.ts";
 export interface PermissionsDeps {
   allows(artifact: ArtifactCid, passport: Passport): boolean;
   changed(link: PeerLink, artifact: ArtifactSlot, allowed: boolean): void;
-  expired(link: PeerLink): void;
+  isRevoked(peer: PeerId): boolean;
+  /** The passport of the link's peer isn't good any more. */
+  ended(link: PeerLink, why: string): void;
 }
 
 /** A tenth of the links is looked at in each round, so that no round takes long. */
@@ -63,9 +65,16 @@ export class Permissions {
     this.#round = (this.#round + 1) % rounds;
     for (const link of [...this.#allowed.keys()]) {
       if (!isDue(link.id, this.#round)) continue;
-      if (link.passport.expiresAtMs <= Date.now()) this.#deps.expired(link);
+      const why = this.#whyEnded(link.passport);
+      if (why !== null) this.#deps.ended(link, why);
       else for (const [cid, slot] of this.#slots) this.look(link, cid, slot);
     }
+  }
+
+  #whyEnded({ expiresAtMs, peerId, issuer }: Passport): string | null {
+    if (expiresAtMs <= Date.now()) return "has expired";
+    const isRevoked = [peerId, issuer].some((id) => id !== null && this.#deps.isRevoked(id));
+    return isRevoked ? "was revoked" : null;
   }
 }
 

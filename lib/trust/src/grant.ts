@@ -7,7 +7,7 @@ import type { KeyFile } from "./key-file.ts";
 import { checkClaims } from "./payload.ts";
 import { openToken, signToken } from "./token.ts";
 import type { TrustDocument } from "./trust-document.ts";
-import { requireAllowed } from "./trusted-keys.ts";
+import { findTrustedKey, requireAllowed } from "./trusted-keys.ts";
 
 export type GrantScope = "ingest" | "pull" | "inspect";
 
@@ -61,7 +61,7 @@ export async function verifyGrant(
   expected: { readonly nowMs: number; readonly region: string; readonly scope: GrantScope },
 ): Promise<Grant> {
   const { nowMs, region, scope } = expected;
-  const opened = await openToken(grant, "grant", trust, nowMs);
+  const opened = await openToken(grant, "grant", (id) => findTrustedKey(trust, id), nowMs);
   const { aud: regions, ...facts } = checkClaims(opened.claims, claims, "grant_invalid");
   requireAllowed(trust, [opened.key], { use: "grants", region }, nowMs);
   if (!regions.includes(region)) {

@@ -62,6 +62,11 @@ export function trustOf(signers: Signers): TrustDocument {
   };
 }
 
+/** A public key as documents and configurations spell it. */
+export function publicText(key: KeyFile): string {
+  return key.publicKey.toBase64({ alphabet: "base64url", omitPadding: true });
+}
+
 /** The code of the error that a call throws or rejects with; what it gave back when it doesn't. */
 export async function codeOf(call: () => unknown): Promise<unknown> {
   try {

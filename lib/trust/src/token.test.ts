@@ -10,6 +10,7 @@ const signers = createSigners();
 const { builder, expired, grants, passports, stranger } = signers;
 const trust = trustOf(signers);
 const minuteMs = 60_000;
+const isRevoked = (): boolean => false;
 
 const { peerId } = createKey();
 const facts: PassportFacts = {
@@ -121,17 +122,18 @@ const passportRefusals = [
 ] as const;
 
 describe("passport", () => {
-  const expected = { nowMs, peerId };
+  const expected = { nowMs, peerId, isRevoked };
   test("gives its facts and its end to whoever proved the peer id", async () => {
     const passport = await verifyPassport(await issueWith(), trust, expected);
-    expect(passport).toEqual({ ...facts, expiresAtMs: nowMs + minuteMs });
+    expect(passport).toEqual({ ...facts, issuer: null, expiresAtMs: nowMs + minuteMs });
     const seeder = await issueWith({ role: "seeder", environment: null });
     expect(await verifyPassport(seeder, trust, expected)).toMatchObject({ environment: null });
   });
 
   test("may be a little early or late, as two clocks differ, and not more", async () => {
     const passport = await issueWith();
-    const at = (ms: number) => codeOf(() => verifyPassport(passport, trust, { nowMs: ms, peerId }));
+    const at = (ms: number) =>
+      codeOf(() => verifyPassport(passport, trust, { nowMs: ms, peerId, isRevoked }));
     expect(await at(nowMs - clockSkewMs)).toMatchObject({ host: "host-1" });
     expect(await at(nowMs - clockSkewMs - 1000)).toBe("passport_too_early");
     expect(await at(nowMs + minuteMs + clockSkewMs - 1000)).toMatchObject({ host: "host-1" });

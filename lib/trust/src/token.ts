@@ -1,4 +1,5 @@
-// Compact JWS tokens that keys of the trust document sign: what passports and grants have in common.
+// Compact JWS tokens: what passports, delegations and grants have in common. Keys of the trust document
+// sign them; which key that is, or stands behind it, is for the caller to find.
 // One algorithm (EdDSA), one `typ` for each kind, one spelling (strict base64url), bounded length.
 import { remoteError } from "@shoal/core/error";
 import { clockSkewMs, tokenBytesMax } from "@shoal/core/limits";
@@ -6,23 +7,29 @@ import { decodeBase64Url } from "@shoal/core/trust/base64";
 import {
   type JWTPayload,
   SignJWT,
+  decodeJwt,
   decodeProtectedHeader,
   errors,
   importJWK,
   jwtVerify,
 } from "jose";
 import type { KeyFile } from "./key-file.ts";
-import type { TrustDocument } from "./trust-document.ts";
-import { type TrustedKey, findTrustedKey } from "./trusted-keys.ts";
+import type { TrustedKey } from "./trusted-keys.ts";
 
 /** Error codes of a kind are `<kind>_invalid`, `<kind>_expired` and `<kind>_too_early`. */
-export type TokenKind = "passport" | "grant";
+export type TokenKind = "passport" | "delegation" | "grant";
 
 const algorithm = "EdDSA";
 
-export interface OpenedToken {
+/** The key of this id; the claims are unverified and may say where to look for it. */
+export type TokenKeyLookup<Key> = (
+  keyId: string,
+  claims: Readonly<Record<string, unknown>>,
+) => Key | undefined | Promise<Key | undefined>;
+
+export interface OpenedToken<Key> {
   readonly claims: unknown;
-  readonly key: TrustedKey;
+  readonly key: Key;
   readonly expiresAtMs: number;
 }
 
@@ -43,13 +50,14 @@ export async function signToken(
 }
 
 /** Verifies form, signature and time; whether the key may sign this is for `requireAllowed`. */
-export async function openToken(
+export async function openToken<Key extends Pick<TrustedKey, "publicKey">>(
   token: string,
   kind: TokenKind,
-  trust: TrustDocument,
+  keyLookup: TokenKeyLookup<Key>,
   nowMs: number,
-): Promise<OpenedToken> {
-  const key = findTrustedKey(trust, keyIdIn(token, kind));
+): Promise<OpenedToken<Key>> {
+  const { keyId, claims } = peek(token, kind);
+  const key = await keyLookup(keyId, claims);
   if (key === undefined) {
     throw remoteError("signature_key_unknown", `the ${kind} is signed by no key that is known`);
   }
@@ -72,8 +80,11 @@ export async function openToken(
   }
 }
 
-/** The key id in a well-formed token's header. */
-function keyIdIn(token: string, kind: TokenKind): string {
+/** The key id in a well-formed token's header, and its claims; nothing is verified yet. */
+function peek(
+  token: string,
+  kind: TokenKind,
+): { readonly keyId: string; readonly claims: Readonly<Record<string, unknown>> } {
   const invalid = remoteError(`${kind}_invalid`, `not a ${kind}`);
   if (typeof token !== "string" || token.length > tokenBytesMax) throw invalid;
   const parts = token.split(".", 4);
@@ -81,7 +92,7 @@ function keyIdIn(token: string, kind: TokenKind): string {
   try {
     for (const part of parts) decodeBase64Url(part);
     const { kid } = decodeProtectedHeader(token);
-    if (typeof kid === "string") return kid;
+    if (typeof kid === "string") return { keyId: kid, claims: decodeJwt(token) };
   } catch {
     throw invalid;
   }

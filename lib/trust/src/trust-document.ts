@@ -1,7 +1,8 @@
 // The trust document: which keys may sign what, and until when, under the offline root key
-// (PROTOCOL.md 3.2). A pure function of its inputs; keeping the newest known one is for the caller.
+// (PROTOCOL.md 3.2). One document, judged by the roots that its reader believes in; how a reader comes
+// from one document to the next is in trust-chain.ts, keeping the newest one in trust-keeper.ts.
 import { remoteError } from "@shoal/core/error";
-import { trustKeysMax } from "@shoal/core/limits";
+import { trustKeysMax, trustRootsMax } from "@shoal/core/limits";
 import { decodeBase64Url } from "@shoal/core/trust/base64";
 import { type Envelope, openEnvelope, signEnvelope } from "@shoal/core/trust/dsse";
 import { type SigningKey, keyIdOf } from "@shoal/core/trust/keys";
@@ -32,6 +33,8 @@ export const trustDocument = z
     issuedAt: instant,
     /** From then on the document says nothing. */
     expires: instant,
+    /** Raw root keys, base64url, that sign the documents after this one. Absent: as before. */
+    roots: z.array(z.base64url().length(43)).min(1).max(trustRootsMax).readonly().optional(),
     keys: z
       .array(
         z.strictObject({
@@ -65,12 +68,6 @@ export const trustDocument = z
 
 export type TrustDocument = z.output<typeof trustDocument>;
 
-export interface TrustCheck {
-  readonly nowMs: number;
-  /** The version known already; 0 when none is. */
-  readonly knownVersion: number;
-}
-
 /** Signs a document with the root key, or with the old and the new one while they overlap. */
 export function signTrustDocument(
   rootKeys: SigningKey | readonly SigningKey[],
@@ -82,28 +79,30 @@ export function signTrustDocument(
 }
 
 /**
- * Verifies a trust document against the pinned root key.
- * @throws ShoalError of `openEnvelope`, `trust_document_invalid`, `trust_document_expired`, or
- *   `trust_document_rolled_back` when it is older than the one known.
+ * The document in an envelope that one of these roots signed. A document that names new roots has to be
+ * signed by one of those too: nobody hands the fleet to a key that nobody holds.
+ * @throws ShoalError of `openEnvelope`, `trust_document_invalid` or `trust_root_unproven`.
  */
-export function readTrustDocument(
-  envelope: Envelope,
-  rootPublicKey: Uint8Array,
-  { nowMs, knownVersion }: TrustCheck,
-): TrustDocument {
-  const rootId = keyIdOf(rootPublicKey);
-  const opened = openEnvelope(envelope, trustDocumentType, (id) =>
-    id === rootId ? { publicKey: rootPublicKey } : undefined,
-  );
-  const document = decodePayload(opened.payload, trustDocument, "trust_document_invalid");
-  if (document.version < knownVersion) {
-    const message = `trust document ${document.version} is older than ${knownVersion}, which is known`;
-    throw remoteError("trust_document_rolled_back", message);
-  }
-  if (nowMs >= Date.parse(document.expires)) {
-    throw remoteError("trust_document_expired", `trust document expired at ${document.expires}`);
+export function openTrustDocument(envelope: Envelope, roots: readonly Uint8Array[]): TrustDocument {
+  const open = (keys: readonly Uint8Array[]): Uint8Array => {
+    const byId = new Map(keys.map((publicKey) => [keyIdOf(publicKey), { publicKey }]));
+    return openEnvelope(envelope, trustDocumentType, (id) => byId.get(id)).payload;
+  };
+  const document = decodePayload(open(roots), trustDocument, "trust_document_invalid");
+  if (document.roots === undefined) return document;
+  try {
+    open(document.roots.map(decodeBase64Url));
+  } catch {
+    const message = "none of the roots that the trust document names has signed it";
+    throw remoteError("trust_root_unproven", message);
   }
   return document;
+}
+
+/** Throws `trust_document_expired`. */
+export function requireUnexpired({ expires }: TrustDocument, nowMs: number): void {
+  if (nowMs < Date.parse(expires)) return;
+  throw remoteError("trust_document_expired", `trust document expired at ${expires}`);
 }
 
 /** A document's entry for a key. */

@@ -1,28 +1,45 @@
-// The trust document as a file beside a process, with the root key that its configuration pins.
-import { envelope } from "@shoal/api/names";
+// The trust document as a file beside a process, with the root key that its configuration pins. The file
+// is one signed document, or the list of those that lead from an older root to the newest.
+import { envelope, type Envelope } from "@shoal/api/names";
 import { ShoalError } from "@shoal/core/error";
-import { envelopeBytesMax } from "@shoal/core/limits";
+import { trustDocuments } from "@shoal/api/trust";
+import { trustStateBytesMax } from "@shoal/core/limits";
 import { decodeBase64Url } from "@shoal/core/trust/base64";
 import { readFile, stat } from "node:fs/promises";
-import { readTrustDocument, type TrustDocument } from "./trust-document.ts";
+import { z } from "zod";
+import { followChain } from "./trust-chain.ts";
+import { requireUnexpired, type TrustDocument } from "./trust-document.ts";
+
+const trustFile = z.union([
+  trustDocuments,
+  envelope.transform((one): readonly Envelope[] => [one]),
+]);
+
+/** Reads the documents of a file; nothing is verified. Throws `trust_file_unreadable`. */
+export async function readTrustChain(path: string): Promise<readonly Envelope[]> {
+  const parsed = trustFile.safeParse(await readJsonFile(path));
+  if (parsed.success) return parsed.data;
+  throw unreadable(path, "it isn't a signed document");
+}
 
 /**
- * Reads and verifies a trust document.
- * @throws ShoalError `trust_file_unreadable` or one of `readTrustDocument`.
+ * Reads and verifies the newest document of a file.
+ * @throws ShoalError `trust_file_unreadable`, of `followChain`, or `trust_document_expired`.
  */
 export async function readTrustFile(
   path: string,
   rootPublicKey: string,
   nowMs: number,
 ): Promise<TrustDocument> {
-  const signed = envelope.safeParse(await readJsonFile(path));
-  if (!signed.success) throw unreadable(path, "it isn't a signed document");
-  return readTrustDocument(signed.data, decodeBase64Url(rootPublicKey), { nowMs, knownVersion: 0 });
+  const pinned = decodeBase64Url(rootPublicKey);
+  const { document } = followChain({ pinned }, await readTrustChain(path));
+  requireUnexpired(document, nowMs);
+  return document;
 }
 
 async function readJsonFile(path: string): Promise<unknown> {
   try {
-    if ((await stat(path)).size > envelopeBytesMax) throw unreadable(path, "it is too large");
+    if ((await stat(path)).size > trustStateBytesMax) throw unreadable(path, "it is too large");
     return JSON.parse(await readFile(path, "utf8"));
   } catch (error) {
     throw error instanceof ShoalError ? error : unreadable(path, String(error));

@@ -2,7 +2,7 @@
 import { remoteError } from "@shoal/core/error";
 import { decodeBase64Url } from "@shoal/core/trust/base64";
 import { type Envelope, type OpenedEnvelope, openEnvelope } from "@shoal/core/trust/dsse";
-import type { TrustDocument } from "./trust-document.ts";
+import { requireUnexpired, type TrustDocument } from "./trust-document.ts";
 
 export interface TrustedKey {
   readonly keyId: string;
@@ -44,9 +44,7 @@ export function requireAllowed(
   use: SignatureUse,
   nowMs: number,
 ): void {
-  if (nowMs >= Date.parse(trust.expires)) {
-    throw remoteError("trust_document_expired", `trust document expired at ${trust.expires}`);
-  }
+  requireUnexpired(trust, nowMs);
   const allowed = keys.filter(({ keyId }) => isAllowed(trust, keyId, use));
   if (allowed.length === 0) {
     throw remoteError("key_not_allowed", `the key that signed may not sign ${describeUse(use)}`, {

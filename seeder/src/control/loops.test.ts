@@ -1,7 +1,15 @@
 // A seeder's life with a control plane that answers over real HTTP, goes away, comes back and forgets.
 import { serve } from "@hono/node-server";
 import { createClient } from "@shoal/api/client";
-import { seederReport, type Plan, type SeederReport } from "@shoal/api/seeder";
+import {
+  admissions,
+  seederReport,
+  type Admission,
+  type JoinTokens,
+  type Plan,
+  type SeederReport,
+} from "@shoal/api/seeder";
+import type { TrustState } from "@shoal/api/trust";
 import { longPollMsMax } from "@shoal/core/limits";
 import { StateFile } from "@shoal/daemon/atomic-file";
 import type { JoinOptions, PeerNode } from "@shoal/peer/peer-node";
@@ -39,6 +47,9 @@ afterEach(() => stopAll(stops));
 class ControlPlane {
   readonly reports: SeederReport[] = [];
   registrations = 0;
+  trust: TrustState | null = null;
+  joinTokens: JoinTokens["items"] = [];
+  readonly admissions: Admission[] = [];
   knowsSeeder = false;
   #plan: Plan;
   #wakes: (() => void)[] = [];
@@ -63,7 +74,14 @@ class ControlPlane {
     app.post("/v1/seeder/register", (context) => {
       this.registrations += 1;
       this.knowsSeeder = true;
-      return context.json({ region: "south", passport: `passport ${this.registrations}` });
+      const passport = `passport ${this.registrations}`;
+      return context.json({ region: "south", passport, delegation: "delegation" });
+    });
+    app.get("/v1/seeder/trust", (context) => context.json(this.trust ?? {}));
+    app.get("/v1/seeder/join-tokens", (context) => context.json({ items: this.joinTokens }));
+    app.post("/v1/seeder/admissions", async (context) => {
+      this.admissions.push(...admissions.parse(await context.req.json()).items);
+      return context.body(null, 204);
     });
     app.get("/v1/seeder/plan", async (context) => {
       if (context.req.query("known") === this.#plan.version)
@@ -143,6 +161,7 @@ async function makePlan(): Promise<Plan> {
   return {
     version: "1",
     region: "south",
+    trustEdition: "",
     goals: [],
     artifacts: [{ cid: artifact.cid, project: "web", sources: [source] }],
     grant: await fleet.grant({ scope: "pull", regions: ["north"] }),
@@ -158,7 +177,7 @@ async function startSouth(folder: string, control: ControlPlane): Promise<South>
   const node = new JoinedArtifacts();
   const client = createClient({ url: `http://127.0.0.1:${control.port}`, token: "secret" });
   const loops = startControlLoops(
-    { ...seeder.deps, client, node, membership },
+    { ...seeder.deps, client, node, membership, admissions: seeder.admissions },
     { url: seeder.url, peerId: seeder.key.peerId, dropAfterMs: 3_600_000 },
   );
   seeder.deps.changes.listen(loops);

@@ -7,6 +7,7 @@ import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import {
   goalPollMs,
+  joinTokensMs,
   longPollMsMax,
   reportDebounceMsMax,
   reportDebounceMsMin,
@@ -17,6 +18,7 @@ import type { PeerNode } from "@shoal/peer/peer-node";
 import { createPinnedFetch, type PinnedFetch } from "@shoal/trust/pinned-fetch";
 import type { SeederDeps } from "../app.ts";
 import { artifactsOf } from "../goals.ts";
+import type { Admissions } from "../hosts/admissions.ts";
 import { sumServices } from "../hosts/service-sums.ts";
 import { Replicator } from "../region/replicator.ts";
 import { Retention } from "../region/retention.ts";
@@ -29,6 +31,7 @@ export interface LoopsDeps extends SeederDeps {
   readonly client: Client;
   readonly node: Pick<PeerNode, "addresses" | "join">;
   readonly membership: RegionMembership;
+  readonly admissions: Admissions;
 }
 
 export interface LoopsConfig {
@@ -70,6 +73,8 @@ class Loops {
   readonly serve: Loop;
   readonly #rest: readonly Loop[];
   #plan: Plan | null = null;
+  /** Of the newest trust that the control plane showed us, taken or not. */
+  #trustEdition = "";
   #pending: NodeJS.Timeout | undefined;
   /** How long counting and reporting took the last time. */
   #reportMs = 0;
@@ -99,6 +104,7 @@ class Loops {
     this.#reports = every("report", goalPollMs, (signal) => this.#reportOnce(signal));
     this.#rest = [
       every("plan", planPauseMs, (signal) => this.#followPlan(signal)),
+      every("join-tokens", joinTokensMs, (signal) => this.#exchangeJoins(signal)),
       every("clean", cleanIntervalMs, async () => {
         deps.members.expire(deps.now());
         await retention.run(this.#namedArtifacts());
@@ -133,10 +139,11 @@ class Loops {
   }
 
   async #registerOnce(signal: AbortSignal): Promise<void> {
-    const { client, node, goals, membership } = this.#deps;
+    const { client, node, goals, membership, trust } = this.#deps;
     const { url, peerId } = this.#config;
     const swarmAddresses = [...node.addresses()];
-    const facts = { url, peerId, swarmAddresses, goalEpochMax: goals.epochMax() };
+    const { revocations } = trust.state();
+    const facts = { url, peerId, swarmAddresses, goalEpochMax: goals.epochMax(), revocations };
     const isFirst = membership.region() === null;
     await membership.register(client, facts, signal);
     if (isFirst) this.#reports.wake();
@@ -149,6 +156,8 @@ class Loops {
     const known = this.#plan === null ? {} : { known: this.#plan.version };
     const plan = await client.seeder.plan({ ...known, waitMs: longPollMsMax }, { signal });
     if (plan === null) return;
+    // First: the goals may be signed with a key that only the newest trust document names.
+    const isTrustNew = await this.#followTrust(plan.trustEdition, signal);
     const goalsBefore = goals.edition();
     try {
       await goals.apply(plan.goals);
@@ -156,10 +165,33 @@ class Loops {
       // Also when goals or seeders can't be saved: hosts shouldn't wait for our disk.
       this.#plan = plan;
       const isNew = await membership.takeSeeders(plan.seeders);
-      if (isNew || goals.edition() !== goalsBefore) changes.goals();
+      if (isNew || isTrustNew || goals.edition() !== goalsBefore) changes.goals();
       this.#replicate.wake();
       this.#reports.wake();
     }
+  }
+
+  /** Answers whether there was something new to believe. */
+  async #followTrust(edition: string, signal: AbortSignal): Promise<boolean> {
+    const { client, trust } = this.#deps;
+    if (edition === trust.edition() || edition === this.#trustEdition) return false;
+    const isNew = await trust.take(await client.seeder.trust({ signal }));
+    this.#trustEdition = edition;
+    // Passport and delegation may be of a key that is on its way out; and the control plane may have
+    // lost a revocation that we know.
+    this.#register.wake();
+    return isNew;
+  }
+
+  /** Tells whom we let in, then hears what the tokens are good for. */
+  async #exchangeJoins(signal: AbortSignal): Promise<void> {
+    const { client, admissions, membership } = this.#deps;
+    if (membership.region() === null) return;
+    const heard = admissions.untold();
+    if (heard.length > 0) await client.seeder.admissions({ items: [...heard] }, { signal });
+    const { items } = await client.seeder.joinTokens({ signal });
+    await admissions.takeTokens(items);
+    await admissions.told(heard);
   }
 
   async #reportOnce(signal: AbortSignal): Promise<void> {

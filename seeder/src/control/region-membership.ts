@@ -1,5 +1,5 @@
-// Who this seeder is to its region: its name for the control plane, its passport for the swarm, and
-// the region's other seeders. Kept on disk, so that a restart works while the control plane is down.
+// Who this seeder is to its region: its name for the control plane, its passport for the swarm, its leave
+// to issue passports to hosts, and the region's other seeders. Kept on disk, so that a restart works while the control plane is down.
 import type { Client } from "@shoal/api/client";
 import { name } from "@shoal/api/names";
 import { plan, type Plan } from "@shoal/api/seeder";
@@ -13,6 +13,7 @@ const membershipFile = z.strictObject({
   format: z.literal("shoal.seeder-membership/v1"),
   region: name,
   passport: z.string().max(tokenBytesMax),
+  delegation: z.string().max(tokenBytesMax),
   seeders: plan.shape.seeders,
 });
 
@@ -31,6 +32,7 @@ export class RegionMembership {
   readonly #log: Pick<Log, "warn">;
   #region: string | null = null;
   #passport = "";
+  #delegation = "";
   #seeders: Seeders = [];
 
   constructor(deps: { readonly file: StateFile; readonly log: Pick<Log, "warn"> }) {
@@ -48,6 +50,11 @@ export class RegionMembership {
     return this.#passport;
   }
 
+  /** Leave to issue passports to hosts; null until the control plane has given it. */
+  delegation(): string | null {
+    return this.#delegation === "" ? null : this.#delegation;
+  }
+
   /** The region's seeders, this one included; the same list as long as nothing in it changes. */
   seeders(): Seeders {
     return this.#seeders;
@@ -60,6 +67,7 @@ export class RegionMembership {
       const known = membershipFile.parse(JSON.parse(new TextDecoder().decode(bytes)));
       this.#region = known.region;
       this.#passport = known.passport;
+      this.#delegation = known.delegation;
       this.#seeders = known.seeders;
     } catch (error) {
       this.#log.warn(
@@ -75,9 +83,10 @@ export class RegionMembership {
     facts: Parameters<Client["seeder"]["register"]>[0],
     signal: AbortSignal,
   ): Promise<void> {
-    const { region, passport } = await client.seeder.register(facts, { signal });
-    this.#region = region;
-    this.#passport = passport;
+    const answer = await client.seeder.register(facts, { signal });
+    this.#region = answer.region;
+    this.#passport = answer.passport;
+    this.#delegation = answer.delegation;
     await this.#save();
   }
 
@@ -95,6 +104,7 @@ export class RegionMembership {
       format: "shoal.seeder-membership/v1",
       region: this.#region,
       passport: this.#passport,
+      delegation: this.#delegation,
       seeders: this.#seeders,
     };
     await this.#file.write(JSON.stringify(content));

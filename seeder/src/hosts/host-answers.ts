@@ -20,6 +20,7 @@ export interface HostAnswersDeps {
   readonly store: Pick<RegionStore, "get" | "edition">;
   /** The same list as long as nothing in it changes. */
   readonly seeders: () => Plan["seeders"];
+  readonly trustEdition: () => string;
 }
 
 export class HostAnswers {
@@ -33,8 +34,8 @@ export class HostAnswers {
   }
 
   answer(host: Parameters<typeof isSelected>[1]): HostAnswer {
-    const { goals, store, seeders } = this.#deps;
-    const source = [goals.edition(), store.edition(), seeders()];
+    const { goals, store, seeders, trustEdition } = this.#deps;
+    const source = [goals.edition(), store.edition(), seeders(), trustEdition()];
     if (source.some((part, index) => part !== this.#madeOf[index])) this.#answers.clear();
     this.#madeOf = source;
     const all = goals.goals();
@@ -50,6 +51,7 @@ export class HostAnswers {
 
   #make(goals: readonly SignedGoal[]): HostAnswer {
     const content: Omit<HostGoals, "version"> = {
+      trustEdition: this.#deps.trustEdition(),
       goals: goals.map((signed) => signed.envelope),
       statements: this.#statementsOf(goals),
       seeders: [...this.#deps.seeders()],

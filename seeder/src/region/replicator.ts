@@ -10,7 +10,7 @@ import { artifactPullsMax, pullChunksMax, pullsMax } from "@shoal/core/limits";
 import type { Log } from "@shoal/daemon/log";
 import { freeBytes } from "@shoal/store/free-bytes";
 import { verifyStatement } from "@shoal/trust/statement";
-import type { TrustDocument } from "@shoal/trust/trust-document";
+import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { checkedManifest, type RegionStore } from "./region-store.ts";
 
 type PlannedArtifact = Plan["artifacts"][number];
@@ -18,7 +18,7 @@ type Source = PlannedArtifact["sources"][number];
 
 export interface ReplicatorDeps {
   readonly store: RegionStore;
-  readonly trust: () => TrustDocument;
+  readonly trust: Pick<TrustKeeper, "document">;
   readonly now: () => number;
   /** A client of another region's seeder that presents the plan's pull grant. */
   readonly connect: (source: Source) => SeederClient;
@@ -81,7 +81,7 @@ export class Replicator {
       source.getStatement(cid, { signal }),
     ]);
     const manifest = checkedManifest(cid, bytes);
-    verifyStatement(statement, trust(), { nowMs: now(), project, artifact: cid });
+    verifyStatement(statement, trust.document(), { nowMs: now(), project, artifact: cid });
     const expected = store.expect(manifest);
     try {
       const missing = store.chunks.missing(manifest.chunkHashes);

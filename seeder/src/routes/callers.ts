@@ -7,7 +7,7 @@ import { tokenBytesMax } from "@shoal/core/limits";
 import { peerIdOfCertificate } from "@shoal/trust/certificate";
 import { verifyGrant, type Grant, type GrantScope } from "@shoal/trust/grant";
 import { verifyPassport, type Passport } from "@shoal/trust/passport";
-import type { TrustDocument } from "@shoal/trust/trust-document";
+import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import type { Context } from "hono";
 import { TLSSocket } from "node:tls";
 import { seederStarting } from "../control/region-membership.ts";
@@ -18,7 +18,7 @@ export interface SeederEnv {
 }
 
 export interface CallersDeps {
-  readonly trust: () => TrustDocument;
+  readonly trust: Pick<TrustKeeper, "document" | "isRevoked">;
   readonly now: () => number;
   /** Null until the control plane or the disk said it. */
   readonly region: () => string | null;
@@ -45,13 +45,21 @@ export class Callers {
   /** A passport of this region for the key behind the connection. */
   async passport(context: Context<SeederEnv>): Promise<Passport> {
     const peerId = this.peerId(context);
-    const passport = await verifyPassport(bearer(context), this.#deps.trust(), {
+    const passport = await verifyPassport(bearer(context), this.#deps.trust.document(), {
       nowMs: this.#deps.now(),
       peerId,
+      isRevoked: this.#deps.trust.isRevoked,
     });
     if (passport.region !== this.region())
       throw remoteError("passport_region_wrong", `The passport is of region ${passport.region}.`);
     return passport;
+  }
+
+  /** For calls that wait: whether the passport is still good after the wait. Throws `passport_revoked`. */
+  requireUnrevoked({ peerId, issuer }: Passport): void {
+    const { isRevoked } = this.#deps.trust;
+    if (!isRevoked(peerId) && (issuer === null || !isRevoked(issuer))) return;
+    throw remoteError("passport_revoked", "The passport was revoked meanwhile.");
   }
 
   async grant<Scope extends GrantScope>(
@@ -59,7 +67,7 @@ export class Callers {
     scope: Scope,
   ): Promise<Extract<Grant, { readonly scope: NoInfer<Scope> }>> {
     const expected = { nowMs: this.#deps.now(), region: this.region(), scope };
-    return verifyGrant<Scope>(bearer(context), this.#deps.trust(), expected);
+    return verifyGrant<Scope>(bearer(context), this.#deps.trust.document(), expected);
   }
 
   region(): string {

@@ -229,7 +229,7 @@ describe("joining", () => {
     const seeder = await startTestSeeder({
       fleet,
       stops,
-      issuePassport: async ({ peerId, host, joinToken }) => ({
+      askControlPlane: async ({ peerId, host, joinToken }) => ({
         passport: [peerId, host, joinToken].join(" "),
       }),
     });
@@ -247,9 +247,9 @@ describe("joining", () => {
     ["control_plane_unreachable", "control_plane_unreachable"],
     ["unauthorized", "seeder_refused"],
   ] as const)("what the control plane says (%s) reaches the host as %s", async ([said, heard]) => {
-    const issuePassport = (): Promise<never> =>
+    const askControlPlane = (): Promise<never> =>
       Promise.reject(new ShoalError(said, "no", { blame: "environment" }));
-    const seeder = await startTestSeeder({ fleet, stops, issuePassport });
+    const seeder = await startTestSeeder({ fleet, stops, askControlPlane });
     const host = await seeder.client("", createKey());
     expect(await codeOf(host.join({ joinToken: "t", host: "h" }))).toBe(heard);
   });

@@ -1,11 +1,10 @@
-// What hosts say and ask, but for artifacts: joining, goals, reports; and the list of hosts for the
+// What hosts say and ask, but for artifacts: joining, passports, goals, reports; and the list of hosts for the
 // control plane.
 import { hostGoalsQuery, hostReport, joinInput } from "@shoal/api/seeder";
 import { remoteError } from "@shoal/core/error";
 import { Hono } from "hono";
 import { z } from "zod";
 import type { SeederDeps } from "../app.ts";
-import { Joins } from "../hosts/joins.ts";
 import { readJson, readQuery } from "./bodies.ts";
 import type { SeederEnv } from "./callers.ts";
 
@@ -15,14 +14,26 @@ const hostsQuery = z.strictObject({
 });
 
 export function hostRoutes(deps: SeederDeps): Hono<SeederEnv> {
-  const { callers, hosts, now, changes, answers } = deps;
-  const joins = new Joins(deps.issuePassport);
+  const { callers, hosts, now, changes, answers, joins, trust } = deps;
   const routes = new Hono<SeederEnv>();
 
   routes.post("/join", async (context) => {
     const peerId = callers.peerId(context);
     const input = await readJson(context, joinInput);
     return context.json(await joins.join({ ...input, peerId }));
+  });
+
+  routes.post("/host/passport", async (context) => {
+    const passport = await callers.passport(context);
+    if (passport.role !== "host")
+      throw remoteError("forbidden", "Only hosts renew passports here.");
+    return context.json({ passport: await joins.renew(passport) });
+  });
+
+  // Also for those whose passport is of no use before they know the newest trust document.
+  routes.get("/host/trust", (context) => {
+    callers.peerId(context);
+    return context.json(trust.state());
   });
 
   routes.get("/host/goals", async (context) => {
@@ -40,6 +51,7 @@ export function hostRoutes(deps: SeederDeps): Hono<SeederEnv> {
         return context.body(body, 200, { "content-type": "application/json" });
       }
       await changed.within(leftMs, context.req.raw.signal);
+      callers.requireUnrevoked(passport);
     }
   });
 

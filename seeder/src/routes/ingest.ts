@@ -61,7 +61,11 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
     const grant = await callers.grant(context, "ingest");
     const cid = readCid(context);
     const statement = await readJson(context, envelope, envelopeBytesMax);
-    verifyStatement(statement, trust(), { nowMs: now(), project: grant.project, artifact: cid });
+    verifyStatement(statement, trust.document(), {
+      nowMs: now(),
+      project: grant.project,
+      artifact: cid,
+    });
     await store.hold(cid, grant.project, statement);
     uploads.end(leaseOf(grant));
     deps.changes.held();
