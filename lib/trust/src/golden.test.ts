@@ -12,7 +12,8 @@ import { verifyGrant } from "./grant.ts";
 import { verifyPassport } from "./passport.ts";
 import { checkClaims } from "./payload.ts";
 import { verifyStatement } from "./statement.ts";
-import { readTrustDocument } from "./trust-document.ts";
+import { followChain } from "./trust-chain.ts";
+import type { TrustDocument } from "./trust-document.ts";
 
 const inputsCount = process.env["SLOW"] === "1" ? 1_000_000 : 4000;
 const msMax = 500;
@@ -43,8 +44,10 @@ function envelopeIn(bytes: Uint8Array): Envelope {
   return checkClaims(value, envelopeSchema, "envelope_invalid");
 }
 
-const trustCheck = { nowMs, knownVersion: 3 };
-const trust = readTrustDocument(envelopeIn(read("trust-document.json")), rootPublicKey, trustCheck);
+const openTrust = (bytes: Uint8Array): TrustDocument =>
+  followChain({ pinned: rootPublicKey }, [envelopeIn(bytes)]).document;
+const trust = openTrust(read("trust-document.json"));
+const isRevoked = (): boolean => false;
 
 interface Kind {
   readonly name: string;
@@ -55,7 +58,7 @@ interface Kind {
 const kinds: readonly Kind[] = [
   {
     name: "trust-document.json",
-    open: (bytes) => readTrustDocument(envelopeIn(bytes), rootPublicKey, trustCheck),
+    open: openTrust,
     says: { format: "shoal.trust/v1", version: 3, grants: [{ regions: "*" }] },
   },
   {
@@ -70,7 +73,7 @@ const kinds: readonly Kind[] = [
   },
   {
     name: "passport.jws",
-    open: (bytes) => verifyPassport(textOf(bytes), trust, { nowMs, peerId }),
+    open: (bytes) => verifyPassport(textOf(bytes), trust, { nowMs, peerId, isRevoked }),
     says: { host: "host-1", role: "host", environment: "production", labels: { role: "web" } },
   },
   {
