@@ -11,14 +11,17 @@ describe("the words of a service", () => {
   ] as const)("reads %s as a check of the program's own port", ([text, path, port]) => {
     const parsed = runSpec.parse({
       ...parseRun("node server.mjs"),
-      ...parseHealth(text, undefined),
+      ...parseHealth(text, undefined, undefined),
     });
     expect(parsed.health).toMatchObject({ type: "http", path });
     expect(parsed.port).toBe(port);
   });
 
   test("takes anything that is no URL as a command for sh", () => {
-    const parsed = runSpec.parse({ ...parseRun(undefined), ...parseHealth("./lua -v", undefined) });
+    const parsed = runSpec.parse({
+      ...parseRun(undefined),
+      ...parseHealth("./lua -v", undefined, undefined),
+    });
     expect(parsed.command).toEqual([]);
     expect(parsed.health).toMatchObject({
       type: "command",
@@ -27,12 +30,20 @@ describe("the words of a service", () => {
   });
 
   test("lets --port win over the port in the URL", () => {
-    expect(parseHealth("http://localhost:8080/health", "9090").port).toBe(9090);
+    expect(parseHealth("http://localhost:8080/health", "9090", undefined).port).toBe(9090);
+  });
+
+  test("gives a port to a command that names it", () => {
+    expect(parseHealth("nc -z 127.0.0.1 $PORT", undefined, "exec ./serve").port).toBe("auto");
+    expect(parseHealth("true", undefined, `exec ./serve --port "\${PORT}"`).port).toBe("auto");
+    expect(parseHealth(undefined, undefined, "exec ./serve $PORT").port).toBe("auto");
+    expect(parseHealth("true", undefined, "exec ./serve $PORTAL").port).toBeNull();
+    expect(parseHealth("true", "8080", "exec ./serve $PORT").port).toBe(8080);
   });
 
   test("refuses a port that is none and a label without a value", () => {
-    expect(() => parseHealth(undefined, "http")).toThrow(/port number/);
-    expect(() => parseHealth(undefined, "0")).toThrow(/port number/);
+    expect(() => parseHealth(undefined, "http", undefined)).toThrow(/port number/);
+    expect(() => parseHealth(undefined, "0", undefined)).toThrow(/port number/);
     expect(() => parseLabels(["zone"])).toThrow(/label=value/);
     expect(parseLabels(["zone=a", "note=x=y"])).toEqual({ zone: "a", note: "x=y" });
   });

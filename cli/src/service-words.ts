@@ -10,11 +10,12 @@ export function parseRun(command: string | undefined): { readonly command: reado
 
 /**
  * `http://anything/path` asks the program's own port (a port in the URL fixes it), any other text
- * is a command, nothing means that a program is well while it runs.
+ * is a command, nothing means that a program is well while it runs. A command that names `$PORT` gets one.
  */
 export function parseHealth(
   health: string | undefined,
   port: string | undefined,
+  run: string | undefined,
 ): { readonly health: unknown; readonly port: number | "auto" | null } {
   const timing = {
     intervalMs: 500,
@@ -24,12 +25,13 @@ export function parseHealth(
     unhealthyAfterCount: 3,
   };
   const wanted = port === undefined ? null : port === "auto" ? port : parsePort(port);
+  const named = /\$\{?PORT\b/.test(`${run} ${health}`) ? "auto" : null;
   if (health === undefined)
-    return { health: { type: "none", ...timing, startupMs: 2 * secondMs }, port: wanted };
+    return { health: { type: "none", ...timing, startupMs: 2 * secondMs }, port: wanted ?? named };
   if (!/^https?:\/\//.test(health)) {
     return {
       health: { type: "command", command: ["/bin/sh", "-c", health], ...timing },
-      port: wanted,
+      port: wanted ?? named,
     };
   }
   // "$PORT" in the URL is how people write "the program's port"; it isn't a valid port to a parser.

@@ -116,7 +116,10 @@ function addServices(program: Command, context: CommandContext): void {
         name: service,
         project: options.project,
         selector: parseLabels(options.select),
-        run: { ...parseRun(options.run), ...parseHealth(options.health, options.port) },
+        run: {
+          ...parseRun(options.run),
+          ...parseHealth(options.health, options.port, options.run),
+        },
       });
       printAnswer(created, options.json === true, (answer) => describeServices([answer]));
     });

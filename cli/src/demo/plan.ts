@@ -82,7 +82,7 @@ function ownPlan(own: NonNullable<DemoOptions["own"]>): DemoPlan {
       environment,
       name,
       project: name,
-      run: { ...parseRun(own.run), ...parseHealth(own.health, undefined) },
+      run: { ...parseRun(own.run), ...parseHealth(own.health, undefined, own.run) },
     },
     versions: [{ version: own.commit.slice(0, 10), commit: own.commit, fails: false }],
   };
