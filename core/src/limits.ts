@@ -442,6 +442,28 @@ export const streamWindowBytesMax = 1 * mebibyte;
 export const streamReadBytesMax = 2 * mebibyte;
 /** Chunk bytes that wait in a stream before the next chunk is read from the disk. */
 export const laneQueueBytesMax = 256 * kibibyte;
+/** A frame of the data stream or a bulk socket: one chunk, or a run of chunks up to this size together. */
+export const runBytesMax: number = chunkBytesMax;
+/** A run on a libp2p stream: shorter, because all of it waits in the stream. */
+export const streamRunBytesMax = 256 * kibibyte;
+/** Bytes that wait in a bulk socket while the next run is read from the disk. */
+export const bulkQueueBytesMax: number = runBytesMax;
+/** Bulk sockets whose opening isn't there or whose link hasn't announced them; more are closed at once. */
+export const bulkPendingMax = 128;
+/** How long a bulk socket may take to be connected, encrypted and accepted; a stream carries on meanwhile. */
+export const bulkOpenMsMax = 5 * secondMs;
+/** Pauses before a peer's bulk port is tried again: doubled each time, up to the larger. */
+export const bulkRetryMsMin = 2 * secondMs;
+export const bulkRetryMsMax = 60 * secondMs;
+/** A bulk socket that lived this long was no failure: the next one is tried at once when it ends. */
+export const bulkStableMs = 60 * secondMs;
+/**
+ * A bulk socket that owes something and is silent for this long is suspected: the port is called, and
+ * the socket given up when nobody answers. Both together are shorter than a stall of the scheduler.
+ */
+export const bulkSilentMs = 3 * secondMs;
+/** Requests of lost bulk sockets whose end may still come on the stream; beyond, the oldest is forgotten. */
+export const voidedRequestsMax = 4096;
 /** How often passports and permissions of open links are looked at again, each link once. */
 export const permissionsMs = 10 * secondMs;
 /**
@@ -489,4 +511,6 @@ assert(
 );
 assert(uploadSlotsForNewcomers < uploadSlotsMax, "newcomers leave room for others");
 assert(streamWindowBytesMax < streamReadBytesMax, "a paused stream isn't reset");
+assert(runBytesMax >= chunkBytesMax && streamRunBytesMax <= runBytesMax, "a run holds any chunk");
+assert(bulkRetryMsMin < bulkRetryMsMax, "pauses grow");
 assert(windowBytesMin <= downloadBytesOpenMax, "one link alone can fill its window");

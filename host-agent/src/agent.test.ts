@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Prng } from "@shoal/core/prng";
 import type { Release } from "@shoal/core/rollout/release";
 import { createPeerNode } from "@shoal/peer/node";
+import { createCertificate } from "@shoal/trust/certificate";
 import { createKey } from "@shoal/trust/key-file";
 import { issuePassport, verifyPassport } from "@shoal/trust/passport";
 import { expect, onTestFinished, test } from "vitest";
@@ -132,6 +133,7 @@ async function startSeed(region: TestRegion, artifacts: readonly TestArtifact[])
         }),
       allows: () => true,
       isRevoked: () => false,
+      certificate: await createCertificate(key),
       log: silentLog,
     },
     { listen: ["/ip4/127.0.0.1/tcp/0"], seeder: true },
@@ -142,8 +144,10 @@ async function startSeed(region: TestRegion, artifacts: readonly TestArtifact[])
     const { chunks } = artifact;
     const storage = {
       heldChunks: () => new Uint8Array(Math.ceil(chunks.length / 8)).fill(255),
-      read: async (first: number, count: number) => chunks.slice(first, first + count),
-      write: () => Promise.reject(new Error("a seed has everything")),
+      readRun: async (first: number, count: number, into: Uint8Array) => {
+        into.set(Buffer.concat(chunks.slice(first, first + count)));
+      },
+      writeRun: () => Promise.reject(new Error("a seed has everything")),
     };
     node.join({ cid: artifact.cid, manifest: manifestOf(artifact), storage, priority: 1 });
   }

@@ -15,10 +15,11 @@ import { StateFile } from "@shoal/daemon/atomic-file";
 import type { DaemonContext } from "@shoal/daemon/daemon";
 import { lockFolder } from "@shoal/daemon/folder-lock";
 import { startLoop } from "@shoal/daemon/loop";
+import { bulkConfigOf } from "@shoal/peer/bulk-config";
 import { createPeerNode } from "@shoal/peer/node";
 import type { PeerNode } from "@shoal/peer/peer-node";
 import { readBootId } from "@shoal/store/machine-facts";
-import { createCertificate } from "@shoal/trust/certificate";
+import { type Certificate, createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
 import { verifyPassport } from "@shoal/trust/passport";
 import { TrustKeeper } from "@shoal/trust/trust-keeper";
@@ -50,6 +51,7 @@ interface Agent {
   readonly config: AgentConfig;
   readonly key: KeyFile;
   readonly trust: TrustKeeper;
+  readonly certificate: Certificate;
   readonly seeders: Seeders;
   readonly passport: PassportKeeper;
   readonly goals: HostGoals;
@@ -126,11 +128,12 @@ async function openAgent(
     log,
   });
   await goals.load();
-  return { machine, context, config, key, trust, seeders, passport, goals };
+  return { machine, context, config, key, certificate, trust, seeders, passport, goals };
 }
 
 function startNode({
   key,
+  certificate,
   passport,
   goals,
   trust,
@@ -141,6 +144,7 @@ function startNode({
   return createPeerNode(
     {
       key,
+      certificate,
       passport: () => passport.present(),
       verifyPassport: (shown, peerId) =>
         verifyPassport(shown, trust.document(), {
@@ -153,7 +157,11 @@ function startNode({
         region === config.region && goals.names(artifact, environment),
       log: context.log,
     },
-    { listen: config.swarmListen, seeder: false },
+    {
+      listen: config.swarmListen,
+      bulk: bulkConfigOf(config),
+      seeder: false,
+    },
   );
 }
 

@@ -47,6 +47,20 @@ export const agentConfig = z.strictObject({
     .min(1)
     .default(["/ip4/127.0.0.1/tcp/0"])
     .describe("multiaddrs to listen on for peers"),
+  bulkListen: z
+    .array(multiaddr)
+    .max(16)
+    .default(["/ip4/127.0.0.1/tcp/0"])
+    .describe("multiaddrs of TCP to listen on for bulk sockets; none: chunks go over swarmListen"),
+  bulkAdvertised: z
+    .array(multiaddr)
+    .max(16)
+    .optional()
+    .describe("what peers are told of bulkListen, when it differs; with /tls behind, if encrypted"),
+  bulkEncrypted: z
+    .boolean()
+    .default(true)
+    .describe("encrypt bulk sockets; false only where you trust the wire, and on all hosts"),
   nodePath: z
     .string()
     .min(1)

@@ -330,7 +330,7 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses"> {
           while (this.allow <= moved && !isGone) await new Promise(setImmediate);
           if (isGone) throw new Error("left");
           const content = this.#region.artifacts.get(cid)?.chunks[chunk] ?? new Uint8Array();
-          await storage.write(chunk, content);
+          await storage.writeRun(chunk, 1, content);
           moved += 1;
           bytes += content.length;
         }

@@ -6,12 +6,13 @@ import { mebibyte } from "@shoal/core/units";
 import { StateFile } from "@shoal/daemon/atomic-file";
 import type { DaemonContext } from "@shoal/daemon/daemon";
 import type { Log } from "@shoal/daemon/log";
+import { bulkConfigOf } from "@shoal/peer/bulk-config";
 import { createPeerNode } from "@shoal/peer/node";
 import type { PeerNode } from "@shoal/peer/peer-node";
 import type { BlobStore } from "@shoal/store/blob-store";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { openContentPool, type ContentWork } from "@shoal/store/content-pool";
-import { createCertificate } from "@shoal/trust/certificate";
+import { type Certificate, createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
 import { verifyPassport } from "@shoal/trust/passport";
 import { TrustKeeper } from "@shoal/trust/trust-keeper";
@@ -59,7 +60,8 @@ export async function startSeeder(
   const opened = await openBlobs(config);
   lifecycle.defer("blobs", () => opened.close());
   const store = await openStore(opened.blobs, config.cacheBytesMax, work, log);
-  const node = await startNode({ key, membership, goals, trust, now, log }, config);
+  const certificate = await createCertificate(key);
+  const node = await startNode({ key, certificate, membership, goals, trust, now, log }, config);
   lifecycle.defer("swarm", () => node.stop());
 
   const deps: SeederDeps = {
@@ -92,7 +94,6 @@ export async function startSeeder(
     now,
     log,
   };
-  const certificate = await createCertificate(key);
   const server = await startServer(createApp(deps).fetch, {
     host: config.host,
     port: config.port,
@@ -181,6 +182,7 @@ async function openStore(
 
 interface NodeInput {
   readonly key: KeyFile;
+  readonly certificate: Certificate;
   readonly membership: RegionMembership;
   readonly goals: Goals;
   readonly trust: TrustKeeper;
@@ -189,12 +191,13 @@ interface NodeInput {
 }
 
 function startNode(
-  { key, membership, goals, trust, now, log }: NodeInput,
+  { key, certificate, membership, goals, trust, now, log }: NodeInput,
   config: SeederConfig,
 ): Promise<PeerNode> {
   return createPeerNode(
     {
       key,
+      certificate,
       passport: () => membership.passport(),
       verifyPassport: (passport, peerId) =>
         verifyPassport(passport, trust.document(), {
@@ -207,6 +210,6 @@ function startNode(
         passport.region === membership.region() && isNamedFor({ goals }, artifact, passport),
       log,
     },
-    { listen: config.swarmListen, seeder: true },
+    { listen: config.swarmListen, bulk: bulkConfigOf(config), seeder: true },
   );
 }

@@ -49,19 +49,14 @@ class HeldStorage implements ArtifactStorage {
     return new Uint8Array(Math.ceil(this.#hashes.length / digestBytes / 8)).fill(0xff);
   }
 
-  read(firstChunk: number, count: number): Promise<readonly Uint8Array[]> {
-    return Promise.all(
-      Array.from({ length: count }, (_unused, index) => this.#readOne(firstChunk + index)),
-    );
+  readRun(firstChunk: number, count: number, into: Uint8Array): Promise<void> {
+    const [start, end] = [firstChunk * digestBytes, (firstChunk + count) * digestBytes];
+    return this.#chunks.readRun(this.#hashes.subarray(start, end), into);
   }
 
-  async write(): Promise<void> {
+  async writeRun(): Promise<void> {
     throw new ShoalError("assertion_failed", "a seeder fetches nothing from the swarm", {
       blame: "local",
     });
-  }
-
-  #readOne(chunk: number): Promise<Uint8Array> {
-    return this.#chunks.read(this.#hashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes));
   }
 }

@@ -2,10 +2,11 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ShoalError } from "../error.ts";
-import { chunkBytesMax } from "../limits.ts";
+import { runBytesMax } from "../limits.ts";
 import {
   type DataFrame,
   DataFrameDecoder,
+  DataFrameReader,
   dataHeadBytes,
   encodeDataEnd,
   encodeDataHead,
@@ -38,6 +39,27 @@ function framesIn(portions: readonly Uint8Array[], expects: ExpectFrame): readon
     for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
       frames.push(frame);
     }
+  }
+  return frames;
+}
+
+/** The same by the decoder that says where bytes go, at most so many of them at a time. */
+function framesRead(
+  stream: Uint8Array,
+  expects: ExpectFrame,
+  counts: readonly number[],
+): readonly DataFrame[] {
+  const reader = new DataFrameReader(expects, (length) => new Uint8Array(length));
+  const frames: DataFrame[] = [];
+  for (let at = 0, turn = 0; at < stream.length; turn += 1) {
+    const room = reader.room();
+    expect(room.length).toBeGreaterThan(0);
+    const most = counts[turn % Math.max(1, counts.length)] ?? room.length;
+    const count = Math.min(Math.max(1, most), room.length, stream.length - at);
+    room.set(stream.subarray(at, at + count));
+    at += count;
+    const frame = reader.took(count);
+    if (frame !== undefined) frames.push(frame);
   }
   return frames;
 }
@@ -88,20 +110,29 @@ describe("data frames", () => {
     );
   });
 
+  test("come out whole, however much a socket has at a time", () => {
+    const frames = fc.array(fc.oneof(chunkFrame, endFrame), { maxLength: 6 });
+    fc.assert(
+      fc.property(frames, fc.array(fc.integer({ min: 1, max: 30 })), (list, counts) => {
+        expect(framesRead(join(list.flatMap(encode)), everything, counts)).toEqual(list);
+      }),
+    );
+  });
+
   test("ask about a head before anything of its chunk is taken", () => {
     const asked: unknown[] = [];
     const refuses: ExpectFrame = (head) => {
       asked.push({ ...head });
       return false;
     };
-    const head = encodeDataHead({ request: 1, chunk: 2, length: chunkBytesMax });
+    const head = encodeDataHead({ request: 1, chunk: 2, length: runBytesMax });
     expect(() => framesIn([head], refuses)).toThrow(
       expect.objectContaining({ code: "data_frame_invalid", blame: "remote" }),
     );
-    expect(asked).toEqual([{ request: 1, chunk: 2, length: chunkBytesMax }]);
+    expect(asked).toEqual([{ request: 1, chunk: 2, length: runBytesMax }]);
   });
 
-  test.for([chunkBytesMax + 1, 0xffff_ffff])("refuse a length of %i without asking", (length) => {
+  test.for([runBytesMax + 1, 0xffff_ffff])("refuse a length of %i without asking", (length) => {
     const fails: ExpectFrame = () => {
       throw new Error("asked about an impossible frame");
     };

@@ -14,22 +14,36 @@ import {
   tokenBytesMax,
 } from "../limits.ts";
 import { peerIdOf } from "../peer-id.ts";
-import { decodeMessage, encodeMessage } from "./message-codec.ts";
+import { decodeMessage, encodeMessage, laneTokenBytes } from "./message-codec.ts";
 import type { ControlMessage, KnownPeer } from "./messages.ts";
 
-const goldenFolder = new URL("../../../test/fixtures/wire/v1/", import.meta.url);
+const goldenFolder = new URL("../../../test/fixtures/wire/v2/", import.meta.url);
 const artifact = cidOf(Uint8Array.of(1, 2, 3));
 const peerId = peerIdOf(new Uint8Array(32).fill(7));
 const addresses = ["/ip4/127.0.0.1/tcp/4001", "/ip6/::1/tcp/4001"];
 const known: KnownPeer = { peerId, addresses, zone: "north-a", seeder: true };
 
 const golden: Readonly<Record<string, ControlMessage>> = {
-  hello: { type: "hello", version: 1, passport: "a.b.c", addresses },
+  hello: {
+    type: "hello",
+    version: 2,
+    passport: "a.b.c",
+    addresses,
+    bulk: ["/ip4/10.0.0.1/tcp/7443/tls"],
+  },
+  lane: { type: "lane", lane: 3, token: new Uint8Array(laneTokenBytes).fill(9) },
   join: { type: "join", artifact },
   leave: { type: "leave", artifact },
   bitfield: { type: "bitfield", artifact, pieces: Uint8Array.of(0xff, 0x01) },
   haves: { type: "haves", artifact, pieces: Uint32Array.of(0, 258, 65_536), count: 3 },
-  request: { type: "request", artifact, request: 4_294_967_295, firstChunk: 70_000, count: 128 },
+  request: {
+    type: "request",
+    artifact,
+    request: 4_294_967_295,
+    firstChunk: 70_000,
+    count: 128,
+    lane: 3,
+  },
   cancel: { type: "cancel", request: 23 },
   peers: { type: "peers", artifact, peers: [known, { ...known, addresses: [], seeder: false }] },
 };
@@ -49,7 +63,14 @@ const messages: fc.Arbitrary<ControlMessage> = fc.oneof(
     version: uint32,
     passport: fc.string({ maxLength: 40 }),
     addresses: fc.array(address, { maxLength: swarmAddressesMax }),
+    bulk: fc.array(address, { maxLength: swarmAddressesMax }),
   }),
+  fc.record({
+    type: fc.constant("lane" as const),
+    lane: fc.integer({ min: 1, max: 0xffff_ffff }),
+    token: fc.uint8Array({ minLength: laneTokenBytes, maxLength: laneTokenBytes }),
+  }),
+  fc.constant({ type: "lane" as const, lane: 0, token: new Uint8Array(0) }),
   fc.record({ type: fc.constantFrom("join" as const, "leave" as const), artifact: someCid }),
   fc.record({
     type: fc.constant("bitfield" as const),
@@ -69,6 +90,7 @@ const messages: fc.Arbitrary<ControlMessage> = fc.oneof(
     request: uint32,
     firstChunk: uint32,
     count: fc.integer({ min: 1, max: requestChunksMax }),
+    lane: uint32,
   }),
   fc.record({ type: fc.constant("cancel" as const), request: uint32 }),
   fc.record({
@@ -99,7 +121,7 @@ describe("control messages", () => {
     );
   });
 
-  test.for(Object.keys(golden))("%s has the bytes that version 1 has", (name) => {
+  test.for(Object.keys(golden))("%s has the bytes that version 2 has", (name) => {
     const bytes = new Uint8Array(readFileSync(new URL(`${name}.cbor`, goldenFolder)));
     const message = golden[name] as ControlMessage;
     expect(encodeMessage(message).toHex()).toBe(bytes.toHex());
@@ -129,7 +151,13 @@ describe("control messages", () => {
         pieces: new Uint32Array(havesPerMessageMax),
         count: havesPerMessageMax,
       },
-      { type: "hello", version: 1, passport: "x".repeat(tokenBytesMax), addresses },
+      {
+        type: "hello",
+        version: 1,
+        passport: "x".repeat(tokenBytesMax),
+        addresses,
+        bulk: addresses,
+      },
     ];
     for (const message of largest) {
       const bytes = encodeMessage(message);
@@ -146,8 +174,8 @@ describe("control messages", () => {
     ["a field too many", ["join", artifact, 1]],
     ["a field too few", ["request", artifact, 1, 2]],
     ["something else than a CID", ["join", "../../etc/passwd"]],
-    ["a request of nothing", ["request", artifact, 1, 0, 0]],
-    ["a request of too much", ["request", artifact, 1, 0, requestChunksMax + 1]],
+    ["a request of nothing", ["request", artifact, 1, 0, 0, 0]],
+    ["a request of too much", ["request", artifact, 1, 0, requestChunksMax + 1, 0]],
     ["a negative number", ["cancel", -1]],
     ["a number beyond 32 bits", ["cancel", 2 ** 32]],
     ["a fraction", ["cancel", 1.5]],
@@ -155,9 +183,12 @@ describe("control messages", () => {
     ["haves of three bytes", ["haves", artifact, new Uint8Array(3)]],
     ["too many haves", ["haves", artifact, new Uint8Array(4 * (havesPerMessageMax + 1))]],
     ["too large a bitfield", ["bitfield", artifact, new Uint8Array(bitfieldBytesMax + 1)]],
-    ["a passport beyond its limit", ["hello", 1, "x".repeat(tokenBytesMax + 1), []]],
-    ["an address that is none", ["hello", 1, "", ["127.0.0.1:80"]]],
-    ["too many addresses", ["hello", 1, "", Array(swarmAddressesMax + 1).fill("/ip4/1.1.1.1")]],
+    ["a passport beyond its limit", ["hello", 1, "x".repeat(tokenBytesMax + 1), [], []]],
+    ["an address that is none", ["hello", 1, "", ["127.0.0.1:80"], []]],
+    ["too many addresses", ["hello", 1, "", Array(swarmAddressesMax + 1).fill("/ip4/1.1.1.1"), []]],
+    ["a token of another length", ["lane", 1, new Uint8Array(laneTokenBytes - 1)]],
+    ["a lane without a token", ["lane", 1, new Uint8Array(0)]],
+    ["no lane with a token", ["lane", 0, new Uint8Array(laneTokenBytes)]],
     ["a peer id that is none", ["peers", artifact, [["me", [], "a", false]]]],
     ["a zone that is none", ["peers", artifact, [[peerId, [], "a/b", false]]]],
     [
@@ -213,7 +244,7 @@ describe("the decoder of control messages", () => {
 
   test("answers any list in canonical form with a message or a remote error", () => {
     const item: fc.Arbitrary<unknown> = fc.oneof(
-      fc.constantFrom("hello", "join", "haves", "request", "peers", artifact, peerId, "a"),
+      fc.constantFrom("hello", "lane", "join", "haves", "request", "peers", artifact, peerId, "a"),
       uint32,
       fc.uint8Array({ maxLength: 9 }),
       fc.boolean(),

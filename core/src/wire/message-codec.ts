@@ -22,6 +22,8 @@ const cborLimits = {
   itemsMax: 8 + peersPerMessageMax * (5 + swarmAddressesMax),
 };
 const uint32Max = 0xffff_ffff;
+/** Length of a lane's token. */
+export const laneTokenBytes = 32;
 const bytesPerHave = 4;
 
 /** The bytes of one message, without the length that goes before it. */
@@ -35,13 +37,20 @@ export function decodeMessage(bytes: Uint8Array): ControlMessage {
   const [kind, ...fields] = list;
   switch (kind) {
     case "hello": {
-      const [version, passport, addresses] = exactly(fields, 3);
+      const [version, passport, addresses, bulk] = exactly(fields, 4);
       return {
         type: "hello",
         version: uint32(version),
         passport: passportText(passport),
         addresses: addressList(addresses),
+        bulk: addressList(bulk),
       };
+    }
+    case "lane": {
+      const [lane, token] = exactly(fields, 2);
+      const secret = byteString(token, laneTokenBytes);
+      if (secret.length !== (lane === 0 ? 0 : laneTokenBytes)) throw invalid("not a token");
+      return { type: "lane", lane: uint32(lane), token: secret.slice() };
     }
     case "join":
     case "leave": {
@@ -59,13 +68,14 @@ export function decodeMessage(bytes: Uint8Array): ControlMessage {
       return { type: "haves", artifact: cid(artifact), pieces, count: pieces.length };
     }
     case "request": {
-      const [artifact, request, firstChunk, count] = exactly(fields, 4);
+      const [artifact, request, firstChunk, count, lane] = exactly(fields, 5);
       return {
         type: "request",
         artifact: cid(artifact),
         request: uint32(request),
         firstChunk: uint32(firstChunk),
         count: within(uint32(count), 1, requestChunksMax),
+        lane: uint32(lane),
       };
     }
     case "cancel": {
@@ -85,7 +95,9 @@ export function decodeMessage(bytes: Uint8Array): ControlMessage {
 function listOf(message: ControlMessage): readonly unknown[] {
   switch (message.type) {
     case "hello":
-      return ["hello", message.version, message.passport, message.addresses];
+      return ["hello", message.version, message.passport, message.addresses, message.bulk];
+    case "lane":
+      return ["lane", message.lane, message.token];
     case "join":
     case "leave":
       return [message.type, message.artifact];
@@ -93,8 +105,10 @@ function listOf(message: ControlMessage): readonly unknown[] {
       return ["bitfield", message.artifact, message.pieces];
     case "haves":
       return ["haves", message.artifact, packPieces(message.pieces, message.count)];
-    case "request":
-      return ["request", message.artifact, message.request, message.firstChunk, message.count];
+    case "request": {
+      const { artifact, request, firstChunk, count, lane } = message;
+      return ["request", artifact, request, firstChunk, count, lane];
+    }
     case "cancel":
       return ["cancel", message.request];
     case "peers": {
@@ -106,7 +120,7 @@ function listOf(message: ControlMessage): readonly unknown[] {
 
 function decodeList(bytes: Uint8Array): readonly unknown[] {
   try {
-    return listOfAtMost(decodeCbor(bytes, cborLimits), 5);
+    return listOfAtMost(decodeCbor(bytes, cborLimits), 6);
   } catch (cause) {
     throw cause instanceof ShoalError ? invalid(cause.message) : cause;
   }

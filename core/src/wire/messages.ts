@@ -4,7 +4,7 @@
 import type { ArtifactCid, PeerId } from "../ids.ts";
 
 /** Raised when a message changes its meaning; two sides of different versions part at once. */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 /** The first message of each side, and only the first. */
 export interface HelloMessage {
@@ -14,6 +14,21 @@ export interface HelloMessage {
   readonly passport: string;
   /** Multiaddrs at which others can dial the sender; empty when it can't be dialed. */
   readonly addresses: readonly string[];
+  /** Where the sender's bulk sockets are reached; one that ends with `/tls` speaks TLS, others don't. */
+  readonly bulk: readonly string[];
+}
+
+/**
+ * The sender opens a bulk socket to the receiver, to be sent chunks on. Its opening is the hash of the
+ * token, and the answer to that the token: both ends prove that they are the ends of this link. Lane 0
+ * without a token takes the last one back: what it owes isn't sent any more.
+ */
+export interface LaneMessage {
+  readonly type: "lane";
+  /** Counts up on each link, from 1. */
+  readonly lane: number;
+  /** 32 random bytes, used once; empty with lane 0. */
+  readonly token: Uint8Array;
 }
 
 /** The sender is a member of an artifact's swarm; a member that hears it answers with its bitfield. */
@@ -45,8 +60,9 @@ export interface HavesMessage {
 }
 
 /**
- * Asks for a run of chunks within one piece. Ended on the data stream, by its last chunk or by an end
- * frame (data-frames.ts): there, nothing overtakes the chunks that were sent before.
+ * Asks for a run of chunks within one piece. Ended where they are sent, by the last chunk or by an end
+ * frame (data-frames.ts): nothing overtakes the chunks that were sent before. One whose bulk socket is
+ * gone is ended on the data stream.
  */
 export interface RequestMessage {
   readonly type: "request";
@@ -55,6 +71,8 @@ export interface RequestMessage {
   readonly request: number;
   readonly firstChunk: number;
   readonly count: number;
+  /** The bulk socket that should carry the chunks; 0 for the data stream. */
+  readonly lane: number;
 }
 
 /** The asker doesn't want the rest. The request is still ended, like any other. */
@@ -79,6 +97,7 @@ export interface KnownPeer {
 
 export type ControlMessage =
   | HelloMessage
+  | LaneMessage
   | JoinMessage
   | LeaveMessage
   | BitfieldMessage

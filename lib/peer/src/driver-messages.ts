@@ -3,10 +3,10 @@ import type { ArtifactCid } from "@shoal/core/ids";
 import type { ArtifactSlot, LinkId, SwarmInput, SwarmOutput } from "@shoal/core/swarm/events";
 import type { ControlMessage } from "@shoal/core/wire/messages";
 
-type ArtifactMessage = Exclude<ControlMessage, { type: "hello" | "cancel" | "peers" }>;
+type ArtifactMessage = Exclude<ControlMessage, { type: "hello" | "lane" | "cancel" | "peers" }>;
 type ArtifactSaying = Extract<
   SwarmOutput,
-  { type: "join" | "leave" | "bitfield" | "haves" | "peers" | "request" }
+  { type: "join" | "leave" | "bitfield" | "haves" | "peers" }
 >;
 
 /** What the scheduler is told of a message. */
@@ -45,9 +45,5 @@ export function messageOf(order: ArtifactSaying, artifact: ArtifactCid): Control
       return { type: "haves", artifact, pieces: order.pieces, count: order.count };
     case "peers":
       return { type: "peers", artifact, peers: order.peers };
-    case "request": {
-      const { request, firstChunk, count } = order;
-      return { type: "request", artifact, request, firstChunk, count };
-    }
   }
 }

@@ -1,5 +1,5 @@
 // The loop around the scheduler: what happened goes in, what is ordered is done, and a timer brings the
-// next deadline. Holds received chunks between their arrival and the order about them. Decides nothing.
+// next deadline. Decides nothing.
 import { randomInt } from "node:crypto";
 import { derivePieces } from "@shoal/core/content/pieces";
 import { assert, ShoalError } from "@shoal/core/error";
@@ -7,7 +7,6 @@ import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import { Prng } from "@shoal/core/prng";
 import type { SwarmConfig } from "@shoal/core/swarm/config";
 import type {
-  AcceptOrder,
   ArtifactProgress,
   ArtifactSlot,
   LinkId,
@@ -16,15 +15,17 @@ import type {
   UploadOrder,
 } from "@shoal/core/swarm/events";
 import { Swarm } from "@shoal/core/swarm/swarm";
-import type { ControlMessage, KnownPeer } from "@shoal/core/wire/messages";
+import type { KnownPeer } from "@shoal/core/wire/messages";
 import type { Passport } from "@shoal/trust/passport";
 import type { Log } from "@shoal/daemon/log";
+import { Arrivals, type Batch } from "./arrivals.ts";
 import { inputOf, messageOf } from "./driver-messages.ts";
 import { logSwarmEvent } from "./log-swarm-event.ts";
 import { SwarmMembership } from "./membership.ts";
 import type { JoinOptions, PeerCandidate } from "./peer-node.ts";
-import type { PeerLink } from "./peer-link.ts";
+import type { PeerLink, PeerMessage, ReceivedRun } from "./peer-link.ts";
 import { Permissions } from "./permissions.ts";
+import { Uploader } from "./uploader.ts";
 
 export interface DriverDeps {
   readonly self: PeerId;
@@ -35,9 +36,6 @@ export interface DriverDeps {
   dial(peer: PeerId, addresses: readonly string[]): Promise<void>;
 }
 
-/** Chunk indexes are below this, request numbers below 2^32: together a safe integer. */
-const chunksPerRequestKey = 2 ** 21;
-
 export class Driver {
   readonly #deps: DriverDeps;
   readonly #swarm: Swarm;
@@ -45,10 +43,8 @@ export class Driver {
   readonly #memberships: Map<ArtifactSlot, SwarmMembership> = new Map();
   readonly #slots: Map<ArtifactCid, ArtifactSlot> = new Map();
   readonly #permissions: Permissions;
-  /** Received chunks without an order yet, by link and then by request and chunk. */
-  readonly #received: Map<LinkId, Map<number, Uint8Array>> = new Map();
-  /** Uploads that are to end before their next chunk. */
-  readonly #stopping: Set<string> = new Set();
+  readonly #arrivals: Arrivals;
+  readonly #uploader: Uploader;
   readonly #inputs: SwarmInput[] = [];
   #isBusy = false;
   #timer: NodeJS.Timeout | undefined;
@@ -58,6 +54,8 @@ export class Driver {
 
   constructor(deps: DriverDeps, config: SwarmConfig) {
     this.#deps = deps;
+    this.#uploader = new Uploader(deps.log);
+    this.#arrivals = new Arrivals((slot) => this.#memberships.get(slot)?.manifest.chunkBytes);
     this.#swarm = new Swarm(config, new Prng(randomInt(2 ** 32)));
     this.#permissions = new Permissions({
       allows: (cid, passport) => deps.allows(cid, passport),
@@ -90,7 +88,6 @@ export class Driver {
 
   opened(link: PeerLink): void {
     this.#links.set(link.id, link);
-    this.#received.set(link.id, new Map());
     this.dispatch({ type: "linkOpened", link: link.id, peer: link.known });
     this.#permissions.add(link, this.#slots);
   }
@@ -98,12 +95,12 @@ export class Driver {
   closed(link: PeerLink, error: unknown): void {
     this.#deps.log.debug({ error, peer: link.known.peerId }, "link closed");
     this.#links.delete(link.id);
-    this.#received.delete(link.id);
+    this.#arrivals.forget(link.id);
     this.#permissions.remove(link);
     this.dispatch({ type: "linkClosed", link: link.id });
   }
 
-  message(link: PeerLink, message: ControlMessage): void {
+  message(link: PeerLink, message: PeerMessage): void {
     if (message.type === "hello") {
       link.close(new Error("a second hello"));
       return;
@@ -127,9 +124,13 @@ export class Driver {
     this.dispatch(inputOf(message, link.id, slot));
   }
 
-  chunk(link: PeerLink, request: number, chunk: number, bytes: Uint8Array): void {
-    this.#received.get(link.id)?.set(receivedKey(request, chunk), bytes);
-    this.dispatch({ type: "chunkReceived", link: link.id, request, chunk });
+  run(link: PeerLink, run: ReceivedRun): void {
+    this.#arrivals.add(link.id, run);
+    const { request, firstChunk, count } = run;
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
+      this.#inputs.push({ type: "chunkReceived", link: link.id, request, chunk });
+    }
+    this.#handleInputs();
   }
 
   requestEnded(link: PeerLink, request: number): void {
@@ -139,6 +140,18 @@ export class Driver {
   /** One input, then all that is ordered; an input that comes up meanwhile waits its turn. */
   dispatch(input: SwarmInput): void {
     this.#inputs.push(input);
+    this.#handleInputs();
+  }
+
+  /** Leaves everything; links are the caller's to close. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#permissions.stop();
+    await Promise.all([...this.#memberships.values()].map((membership) => membership.leave()));
+    clearTimeout(this.#timer);
+  }
+
+  #handleInputs(): void {
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
@@ -151,15 +164,9 @@ export class Driver {
     } finally {
       this.#isBusy = false;
     }
+    // What arrived together is hashed and stored together.
+    for (const batch of this.#arrivals.takeAccepted()) void this.#store(batch);
     this.#arm();
-  }
-
-  /** Leaves everything; links are the caller's to close. */
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    this.#permissions.stop();
-    await Promise.all([...this.#memberships.values()].map((membership) => membership.leave()));
-    clearTimeout(this.#timer);
   }
 
   #perform(output: SwarmOutput): void {
@@ -177,13 +184,13 @@ export class Driver {
         void this.#upload({ ...output });
         return;
       case "stopUpload":
-        this.#stopping.add(`${output.link}/${output.request}`);
+        this.#uploader.stop(output.link, output.request);
         return;
       case "accept":
-        void this.#accept({ ...output });
+        this.#arrivals.accept(output);
         return;
       case "discard":
-        this.#takeReceived(output.link, output.request, output.chunk);
+        this.#arrivals.discard(output);
         return;
       case "complete":
         this.#memberships.get(output.artifact)?.complete();
@@ -201,7 +208,11 @@ export class Driver {
         if (link === undefined || membership === undefined) return;
         if (output.type === "request") {
           const { request, firstChunk, count } = output;
-          link.requests.open(request, firstChunk, count, membership.manifest.chunkBytes);
+          link.ask(
+            { artifact: membership.cid, request, firstChunk, count },
+            membership.manifest.chunkBytes,
+          );
+          return;
         }
         link.send(messageOf(output, membership.cid));
       }
@@ -215,60 +226,35 @@ export class Driver {
     });
   }
 
-  async #accept({ link: id, request, artifact, chunk }: AcceptOrder): Promise<void> {
+  async #store(batch: Batch): Promise<void> {
+    const { artifact, link: id, firstChunk, count } = batch;
     const peer = this.#links.get(id)?.known.peerId ?? "";
-    const bytes = this.#takeReceived(id, request, chunk);
     const membership = this.#memberships.get(artifact);
-    if (bytes === undefined || membership === undefined) return;
+    if (membership === undefined) {
+      batch.settle();
+      return;
+    }
     try {
-      const isRight = await membership.accept(chunk, bytes);
-      const type = isRight ? "chunkStored" : "chunkRefused";
-      this.dispatch({ type, artifact, chunk, link: id, peer });
+      const isRight = await membership.accept(firstChunk, count, batch.bytes);
+      batch.settle();
+      for (const [index, right] of isRight.entries()) {
+        const chunk = firstChunk + index;
+        const type = right ? "chunkStored" : "chunkRefused";
+        this.#inputs.push({ type, artifact, chunk, link: id, peer });
+      }
+      this.#handleInputs();
     } catch (error) {
       assert(error instanceof ShoalError, "storage errors are wrapped");
       membership.fail(error);
     }
   }
 
-  /** Reads one chunk ahead of the one that is being sent. */
-  async #upload({ link: id, artifact, request, firstChunk, count }: UploadOrder): Promise<void> {
-    const link = this.#links.get(id);
-    const key = `${id}/${request}`;
-    const membership = this.#memberships.get(artifact);
-    let outcome: "sent" | "stopped" | "unreadable" = "sent";
-    let ahead = membership?.read(firstChunk);
-    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
-      let bytes: Uint8Array | undefined;
-      try {
-        bytes = await ahead;
-      } catch (error) {
-        this.#deps.log.error({ error, artifact: membership?.cid, chunk }, "chunk unreadable");
-        outcome = "unreadable";
-        break;
-      }
-      if (link === undefined || bytes === undefined) break;
-      if (this.#stopping.has(key) || membership === undefined || membership.hasLeft) {
-        outcome = "stopped";
-        break;
-      }
-      ahead = chunk + 1 < firstChunk + count ? membership.read(chunk + 1) : undefined;
-      ahead?.catch(() => undefined);
-      try {
-        await link.sendChunk(request, chunk, bytes);
-      } catch (error) {
-        link.close(error);
-        break;
-      }
-    }
-    this.#stopping.delete(key);
-    this.dispatch({ type: "uploadEnded", link: id, request, outcome });
-  }
-
-  #takeReceived(link: LinkId, request: number, chunk: number): Uint8Array | undefined {
-    const received = this.#received.get(link);
-    const bytes = received?.get(receivedKey(request, chunk));
-    received?.delete(receivedKey(request, chunk));
-    return bytes;
+  async #upload(order: UploadOrder): Promise<void> {
+    const link = this.#links.get(order.link);
+    const membership = this.#memberships.get(order.artifact);
+    const outcome = await this.#uploader.upload(order, link, membership);
+    if (outcome === "sent") link?.answered(order.request);
+    this.dispatch({ type: "uploadEnded", link: order.link, request: order.request, outcome });
   }
 
   /** Who lists members may list this one as well. */
@@ -308,8 +294,4 @@ export class Driver {
 
 function knownOf({ peerId, swarmAddresses, zone, seeder }: PeerCandidate): KnownPeer {
   return { peerId, addresses: swarmAddresses, zone, seeder };
-}
-
-function receivedKey(request: number, chunk: number): number {
-  return request * chunksPerRequestKey + chunk;
 }

@@ -10,6 +10,7 @@ import { Prng } from "@shoal/core/prng";
 import { bitfieldOf, setBit } from "@shoal/core/swarm/bitfield";
 import { kibibyte } from "@shoal/core/units";
 import { createLog } from "@shoal/daemon/log";
+import { createCertificate } from "@shoal/trust/certificate";
 import { createKey, type KeyFile } from "@shoal/trust/key-file";
 import { issuePassport, type PassportFacts, verifyPassport } from "@shoal/trust/passport";
 import { createSigners, nowMs, type Signers, trustOf } from "@shoal/trust/signers.test-kit";
@@ -49,8 +50,10 @@ export function artifactOf(chunkCount: number, seed: number, meanBytes = 256 * k
 export class MemoryStorage implements ArtifactStorage {
   readonly chunks: (Uint8Array | undefined)[];
   writes = 0;
+  readonly #chunkBytes: Uint32Array;
 
   constructor(artifact: Artifact, holds: (chunk: number) => boolean) {
+    this.#chunkBytes = artifact.manifest.chunkBytes;
     this.chunks = artifact.chunks.map((chunk, index) => (holds(index) ? chunk : undefined));
   }
 
@@ -61,24 +64,32 @@ export class MemoryStorage implements ArtifactStorage {
     return held;
   }
 
-  async read(firstChunk: number, count: number): Promise<readonly Uint8Array[]> {
-    return this.chunks.slice(firstChunk, firstChunk + count).map((chunk) => {
-      if (chunk !== undefined) return chunk;
-      throw new ShoalError("chunk_missing", "not held", { blame: "local" });
-    });
+  async readRun(firstChunk: number, count: number, into: Uint8Array): Promise<void> {
+    let start = 0;
+    for (const chunk of this.chunks.slice(firstChunk, firstChunk + count)) {
+      if (chunk === undefined)
+        throw new ShoalError("chunk_missing", "not held", { blame: "local" });
+      into.set(chunk, start);
+      start += chunk.length;
+    }
   }
 
-  async write(chunk: number, bytes: Uint8Array): Promise<void> {
-    this.writes += 1;
-    this.chunks[chunk] = bytes;
+  async writeRun(firstChunk: number, count: number, bytes: Uint8Array): Promise<void> {
+    let start = 0;
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
+      const end = start + (this.#chunkBytes[chunk] ?? 0);
+      this.writes += 1;
+      this.chunks[chunk] = bytes.slice(start, end);
+      start = end;
+    }
   }
 }
 
 /** Answers every read with other bytes than it should. */
 export class LyingStorage extends MemoryStorage {
-  override async read(firstChunk: number, count: number): Promise<readonly Uint8Array[]> {
-    const chunks = await super.read(firstChunk, count);
-    return chunks.map((chunk) => chunk.map((byte) => byte ^ 1));
+  override async readRun(firstChunk: number, count: number, into: Uint8Array): Promise<void> {
+    await super.readRun(firstChunk, count, into);
+    for (const [at, byte] of into.entries()) into[at] = byte ^ 1;
   }
 }
 
@@ -124,6 +135,7 @@ export class Fleet {
         },
         allows: () => true,
         isRevoked,
+        certificate: await createCertificate(key),
         log: createLog("test", process.env["SWARM_LOG"] === "1" ? "debug" : "fatal"),
         ...options.deps,
       },

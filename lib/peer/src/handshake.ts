@@ -15,11 +15,15 @@ export interface HandshakeDeps {
   verifyPassport(passport: string, peerId: PeerId): Promise<Passport>;
   /** Where we can be dialed. */
   addresses(): readonly string[];
+  /** Where our bulk port can be reached. */
+  bulk(): readonly string[];
 }
 
 export interface Greeted {
   readonly known: KnownPeer;
   readonly passport: Passport;
+  /** What it told of its bulk port. */
+  readonly bulk: readonly string[];
 }
 
 /**
@@ -36,7 +40,8 @@ export async function greet(
   try {
     const addresses = deps.addresses().slice(0, swarmAddressesMax);
     const passport = deps.passport();
-    control.send({ type: "hello", version: protocolVersion, passport, addresses });
+    const bulk = deps.bulk();
+    control.send({ type: "hello", version: protocolVersion, passport, addresses, bulk });
     return await Promise.race([hear(control, peerId, deps), late.promise]);
   } catch (cause) {
     control.abort(cause);
@@ -56,5 +61,5 @@ async function hear(control: ControlStream, peerId: PeerId, deps: HandshakeDeps)
   const passport = await deps.verifyPassport(hello.passport, peerId);
   const { zone, role } = passport;
   const known = { peerId, addresses: hello.addresses, zone, seeder: role === "seeder" };
-  return { known, passport };
+  return { known, passport, bulk: hello.bulk };
 }

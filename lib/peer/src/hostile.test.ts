@@ -112,7 +112,7 @@ describe("a node that serves", () => {
     const connection = await call();
     const stream = await connection.newStream("/shoal/control/1");
     const { passport } = await fleet.papers();
-    say(stream, { type: "hello", version: 1, passport, addresses: [] });
+    say(stream, { type: "hello", version: 2, passport, addresses: [], bulk: [] });
     await ended(stream);
     await expectServed();
   });
@@ -123,7 +123,7 @@ describe("a peer with a passport", () => {
     const { key, passport } = await fleet.papers();
     const connection = await call(key);
     const control = await connection.newStream("/shoal/control/1");
-    say(control, { type: "hello", version: 1, passport, addresses: [] });
+    say(control, { type: "hello", version: 2, passport, addresses: [], bulk: [] });
     const data = await connection.newStream("/shoal/data/1");
     return { control, data };
   }
@@ -137,7 +137,7 @@ describe("a peer with a passport", () => {
 
   test("loses its link for a second hello", async () => {
     const { control } = await open();
-    say(control, { type: "hello", version: 1, passport: "", addresses: [] });
+    say(control, { type: "hello", version: 2, passport: "", addresses: [], bulk: [] });
     await ended(control);
     await expectServed();
   });
@@ -154,7 +154,13 @@ describe("a peer with a passport", () => {
     const { control, data } = await open();
     const received: number[] = [];
     data.addEventListener("message", ({ data: bytes }) => received.push(...bytes.subarray()));
-    const request = { type: "request", artifact: artifact.cid, firstChunk: 0, count: 1 } as const;
+    const request = {
+      type: "request",
+      artifact: artifact.cid,
+      firstChunk: 0,
+      count: 1,
+      lane: 0,
+    } as const;
     say(control, { ...request, request: 7 });
     await expect.poll(() => received).toEqual([7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     await expectServed();

@@ -11,6 +11,7 @@ import { dialMsMax, helloMsMax } from "@shoal/core/limits";
 import type { Log } from "@shoal/daemon/log";
 import { ControlStream } from "./control-stream.ts";
 import { greet, type HandshakeDeps } from "./handshake.ts";
+import type { BulkPort } from "./bulk/bulk-port.ts";
 import { type LinkListener, type LinkParts, PeerLink } from "./peer-link.ts";
 
 const controlProtocol = "/shoal/control/1";
@@ -19,6 +20,7 @@ const dataProtocol = "/shoal/data/1";
 export interface LinksDeps {
   readonly libp2p: Libp2p;
   readonly handshake: HandshakeDeps;
+  readonly port: BulkPort;
   readonly log: Log;
   /** A link is open; what the peer says follows. May close it at once. */
   opened(link: PeerLink): void;
@@ -115,7 +117,7 @@ export class Links {
     }
   }
 
-  #register(parts: Omit<LinkParts, "id" | "listener">): void {
+  #register(parts: Omit<LinkParts, "id" | "listener" | "port" | "log">): void {
     const { peerId } = parts.known;
     const old = this.#byPeer.get(peerId);
     if (this.#isStopped || (old !== undefined && this.#isPreferred(old, parts.isOurs))) {
@@ -125,11 +127,12 @@ export class Links {
       });
     }
     this.#lastId += 1;
+    const { port, log } = this.#deps;
     const listener: LinkListener = {
       ...this.#deps.listener,
       closed: (link, error) => this.#closed(link, error),
     };
-    const link = new PeerLink({ ...parts, id: this.#lastId, listener });
+    const link = new PeerLink({ ...parts, port, log, id: this.#lastId, listener });
     this.#byPeer.set(peerId, link);
     old?.close(new Error("the peer opened another link"));
     this.#dials.get(peerId)?.abort(new Error("the peer dialed first"));

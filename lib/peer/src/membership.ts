@@ -4,6 +4,7 @@ import type { Manifest } from "@shoal/core/content/manifest";
 import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
 import { ShoalError } from "@shoal/core/error";
 import type { ArtifactSlot } from "@shoal/core/swarm/events";
+import type { Bytes } from "@shoal/core/units";
 import type {
   ArtifactStorage,
   JoinOptions,
@@ -73,30 +74,59 @@ export class SwarmMembership implements Membership {
     this.#host.left(this);
   }
 
-  /** A held chunk. Rejects when it can't be read, or isn't as long as it should be. */
-  async read(chunk: number): Promise<Uint8Array> {
-    const [bytes] = await this.#track(this.#storage.read(chunk, 1));
-    if (bytes !== undefined && bytes.length === this.manifest.chunkBytes[chunk]) return bytes;
-    throw new ShoalError("chunk_damaged", `chunk ${chunk} isn't as long as it should be`, {
-      blame: "environment",
-    });
+  /** Fills `into` with a run of held chunks. Rejects when one can't be read. */
+  async read(firstChunk: number, count: number, into: Uint8Array): Promise<void> {
+    await this.#track(this.#storage.readRun(firstChunk, count, into));
   }
 
-  /** Stores a received chunk if its hash is right; false when it isn't. Rejects with `storage_failed`. */
-  async accept(chunk: number, bytes: Uint8Array): Promise<boolean> {
-    const { chunkHashes } = this.manifest;
-    const hash = chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
-    if (!digestEquals(digest(bytes), hash)) return false;
+  /**
+   * Stores those of a run of received chunks whose hashes are right. Answers which, once they are
+   * stored. Rejects with `storage_failed`.
+   */
+  async accept(firstChunk: number, count: number, bytes: Uint8Array): Promise<readonly boolean[]> {
+    const isRight = this.#verify(firstChunk, count, bytes);
     try {
-      await this.#track(this.#storage.write(chunk, bytes));
+      for (let index = 0, start = 0; index < count;) {
+        const end = isRight.indexOf(!isRight[index], index);
+        const next = end < 0 ? count : end;
+        const length = this.#bytesOf(firstChunk + index, next - index);
+        if (isRight[index] === true) {
+          const part = bytes.subarray(start, start + length);
+          await this.#track(this.#storage.writeRun(firstChunk + index, next - index, part));
+        }
+        start += length;
+        index = next;
+      }
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new ShoalError("storage_failed", `chunk ${chunk} can't be stored: ${reason}`, {
+      throw new ShoalError("storage_failed", `chunk ${firstChunk} can't be stored: ${reason}`, {
         blame: "environment",
         cause,
       });
     }
-    return true;
+    return isRight;
+  }
+
+  #verify(firstChunk: number, count: number, bytes: Uint8Array): readonly boolean[] {
+    const { chunkHashes, chunkBytes } = this.manifest;
+    const isRight: boolean[] = [];
+    let start = 0;
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
+      const end = start + (chunkBytes[chunk] ?? 0);
+      const hash = chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
+      isRight.push(digestEquals(digest(bytes.subarray(start, end)), hash));
+      start = end;
+    }
+    return isRight;
+  }
+
+  #bytesOf(firstChunk: number, count: number): Bytes {
+    const { chunkBytes } = this.manifest;
+    let bytes = 0;
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
+      bytes += chunkBytes[chunk] ?? 0;
+    }
+    return bytes;
   }
 
   async #track<T>(work: Promise<T>): Promise<T> {

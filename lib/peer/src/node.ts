@@ -5,7 +5,10 @@ import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import { stopStepMsMax } from "@shoal/core/limits";
 import { withDefaults } from "@shoal/core/swarm/config";
 import type { Log } from "@shoal/daemon/log";
+import type { Certificate } from "@shoal/trust/certificate";
 import type { Passport } from "@shoal/trust/passport";
+import type { BulkConfig } from "./bulk-config.ts";
+import { BulkPort } from "./bulk/bulk-port.ts";
 import { Driver } from "./driver.ts";
 import { createLibp2pNode } from "./libp2p-node.ts";
 import { Links } from "./links.ts";
@@ -14,6 +17,8 @@ import type { JoinOptions, Membership, PeerNode } from "./peer-node.ts";
 export interface PeerNodeDeps {
   /** The node's own key: its peer id, and what its passport is about. */
   readonly key: { readonly peerId: PeerId; exportSecretRaw(): Uint8Array };
+  /** The same key's certificate, for bulk sockets. */
+  readonly certificate: Certificate;
   /** The node's passport as it is now; may throw while there is none, and then no link is opened. */
   passport(): string;
   /** Rejects unless a passport is valid now and of this peer. */
@@ -28,16 +33,20 @@ export interface PeerNodeDeps {
 export interface PeerNodeConfig {
   /** Multiaddrs to listen on: `/ip4/0.0.0.0/tcp/4100`; port 0 for a free one. */
   readonly listen: readonly string[];
+  /** Where chunks are carried; without it, on the loopback, on a free port, encrypted. */
+  readonly bulk?: BulkConfig;
   /** Whether this node hands out first copies. */
   readonly seeder: boolean;
   /** Links at once; by default what limits.ts says for hosts and seeders. */
   readonly linksMax?: number;
 }
 
+const loopback: BulkConfig = { listen: ["/ip4/127.0.0.1/tcp/0"], isEncrypted: true };
+
 /** Starts a node. Rejects with `swarm_listen_failed` when it can't listen. */
 export async function createPeerNode(
   deps: PeerNodeDeps,
-  { listen, seeder, linksMax }: PeerNodeConfig,
+  { listen, seeder, linksMax, bulk = loopback }: PeerNodeConfig,
 ): Promise<PeerNode> {
   const config = withDefaults({
     seeder,
@@ -45,7 +54,12 @@ export async function createPeerNode(
     zone: seeder ? "" : await ownZone(deps),
     ...(linksMax === undefined ? {} : { linksMax }),
   });
-  const libp2p = await startLibp2p(deps, listen, config.linksMax);
+  const port = new BulkPort(deps, bulk);
+  await port.start();
+  const libp2p = await startLibp2p(deps, listen, config.linksMax).catch(async (error: unknown) => {
+    await port.stop();
+    throw error;
+  });
   const addresses = (): readonly string[] => libp2p.getMultiaddrs().map(withoutPeerId);
   const { log } = deps;
   const driver = new Driver(
@@ -60,16 +74,18 @@ export async function createPeerNode(
   );
   const links = new Links({
     libp2p,
+    port,
     log,
     handshake: {
       passport: () => deps.passport(),
       verifyPassport: (passport, peerId) => deps.verifyPassport(passport, peerId),
       addresses,
+      bulk: () => port.addresses(),
     },
     opened: (link) => driver.opened(link),
     listener: {
       message: (link, message) => driver.message(link, message),
-      chunk: (link, request, chunk, bytes) => driver.chunk(link, request, chunk, bytes),
+      run: (link, run) => driver.run(link, run),
       requestEnded: (link, request) => driver.requestEnded(link, request),
       closed: (link, error) => driver.closed(link, error),
     },
@@ -80,7 +96,7 @@ export async function createPeerNode(
     peerId: deps.key.peerId,
     addresses,
     join: (options: JoinOptions): Membership => driver.join(options),
-    stop: () => (stopped ??= stopNode(libp2p, links, driver)),
+    stop: () => (stopped ??= stopNode(libp2p, port, links, driver)),
   };
 }
 
@@ -101,12 +117,17 @@ async function startLibp2p(
 }
 
 /** Links are closed first: a peer that hears nothing more asks elsewhere at once. */
-async function stopNode(libp2p: Libp2p, links: Links, driver: Driver): Promise<void> {
+async function stopNode(
+  libp2p: Libp2p,
+  port: BulkPort,
+  links: Links,
+  driver: Driver,
+): Promise<void> {
   links.stop();
   await driver.stop();
   const late = Promise.withResolvers<undefined>();
   const timer = setTimeout(() => late.resolve(undefined), stopStepMsMax / 2);
-  await Promise.race([libp2p.stop(), late.promise]);
+  await Promise.race([Promise.all([libp2p.stop(), port.stop()]), late.promise]);
   clearTimeout(timer);
 }
 

@@ -1,36 +1,102 @@
-// What a link was asked for and hasn't sent yet: the frames that may come. Everything else that comes
-// is refused before it costs memory. Bounded by the scheduler, which opens the requests.
+// What a link was asked for and hasn't sent yet: the frames that may come, and on which lane. Everything
+// else that comes is refused before it costs memory. Bounded by the scheduler, which opens the requests.
+import { voidedRequestsMax } from "@shoal/core/limits";
 
 interface OpenRequest {
   readonly end: number;
   readonly chunkBytes: Uint32Array;
+  /** The bulk socket that should bring it; 0 for the stream. */
+  readonly lane: number;
   next: number;
 }
 
 export class OpenRequests {
   readonly #open: Map<number, OpenRequest> = new Map();
+  /** Requests of lost bulk sockets: the other side may still end them, on the stream. */
+  readonly #voided: Set<number> = new Set();
 
   /** Chunks `first` … `first + count - 1` were asked for; `chunkBytes` are the manifest's. */
-  open(request: number, first: number, count: number, chunkBytes: Uint32Array): void {
-    this.#open.set(request, { next: first, end: first + count, chunkBytes });
+  open(
+    request: number,
+    first: number,
+    count: number,
+    chunkBytes: Uint32Array,
+    lane: number = 0,
+  ): void {
+    this.#voided.delete(request);
+    this.#open.set(request, { next: first, end: first + count, chunkBytes, lane });
   }
 
-  /** Whether a frame with this head is the next one of an open request, or the end of one. */
-  expects(request: number, chunk: number, length: number): boolean {
+  /**
+   * Whether a frame with this head may come on this lane: a run of whole chunks that are next in an open
+   * request, or the end of one. The stream may end any request: its bulk socket may be gone over there.
+   */
+  expects(lane: number, request: number, chunk: number, length: number): boolean {
     const open = this.#open.get(request);
-    if (open === undefined) return false;
-    return length === 0 || (chunk === open.next && length === open.chunkBytes[chunk]);
+    if (open === undefined) return lane === 0 && length === 0 && this.#voided.has(request);
+    if (length === 0) return open.lane === lane || lane === 0;
+    return open.lane === lane && chunk === open.next && chunksIn(open, length) > 0;
   }
 
-  /** The expected frame has come. */
-  advance(request: number): void {
+  /** Whether this is about a request whose bulk socket was lost. */
+  isVoided(request: number): boolean {
+    return this.#voided.has(request);
+  }
+
+  /** An expected run has come. Answers how many chunks it has. */
+  advance(request: number, length: number): number {
     const open = this.#open.get(request);
-    if (open === undefined) return;
-    open.next += 1;
+    if (open === undefined) return 0;
+    const count = chunksIn(open, length);
+    open.next += count;
     if (open.next === open.end) this.#open.delete(request);
+    return count;
   }
 
-  close(request: number): void {
+  /** A request was ended on a lane. False when it had been voided: nobody waits to hear of it. */
+  end(lane: number, request: number): boolean {
+    const open = this.#open.get(request);
+    if (open === undefined) {
+      this.#voided.delete(request);
+      return false;
+    }
     this.#open.delete(request);
+    // Ended elsewhere than where it was to come: some of it may still be on its way there.
+    if (open.lane !== lane) this.#addVoided(request);
+    return true;
   }
+
+  /** A bulk socket is gone: answers the requests that it owed, which are closed by that. */
+  voidLane(lane: number): readonly number[] {
+    const owed: number[] = [];
+    for (const [request, open] of this.#open) if (open.lane === lane) owed.push(request);
+    for (const request of owed) {
+      this.#open.delete(request);
+      this.#addVoided(request);
+    }
+    return owed;
+  }
+
+  isOwedBy(lane: number): boolean {
+    for (const open of this.#open.values()) if (open.lane === lane) return true;
+    return false;
+  }
+
+  #addVoided(request: number): void {
+    this.#voided.add(request);
+    for (const oldest of this.#voided) {
+      if (this.#voided.size <= voidedRequestsMax) return;
+      this.#voided.delete(oldest);
+    }
+  }
+}
+
+/** How many of the next chunks are exactly so many bytes; 0 when none are. */
+function chunksIn({ next, end, chunkBytes }: OpenRequest, length: number): number {
+  let left = length;
+  for (let chunk = next; chunk < end && left > 0; chunk += 1) {
+    left -= chunkBytes[chunk] ?? Infinity;
+    if (left === 0) return chunk + 1 - next;
+  }
+  return 0;
 }

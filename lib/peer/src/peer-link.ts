@@ -1,18 +1,33 @@
-// An open link to a peer that has shown its passport: control stream, lane for chunks, and what was
+// An open link to a peer that has shown its passport: control stream, lanes for chunks, and what was
 // asked for on it. Turns wire messages into inputs of the scheduler, one for one, and decides nothing.
 import type { Connection, Stream } from "@libp2p/interface";
-import { remoteError } from "@shoal/core/error";
 import type { LinkId } from "@shoal/core/swarm/events";
-import type { ControlMessage, KnownPeer } from "@shoal/core/wire/messages";
+import type { ControlMessage, KnownPeer, RequestMessage } from "@shoal/core/wire/messages";
+import type { Log } from "@shoal/daemon/log";
 import type { Passport } from "@shoal/trust/passport";
+import type { BulkPort } from "./bulk/bulk-port.ts";
 import type { ChunkLane } from "./chunk-lane.ts";
 import type { ControlStream } from "./control-stream.ts";
+import { LinkLanes } from "./link-lanes.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { StreamLane } from "./stream-lane.ts";
 
+/** What the driver is told; lanes are this link's own affair. */
+export type PeerMessage = Exclude<ControlMessage, { readonly type: "lane" }>;
+
+/** A run of chunks that came. */
+export interface ReceivedRun {
+  readonly request: number;
+  readonly firstChunk: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+  /** Its memory isn't needed any more. */
+  readonly release: () => void;
+}
+
 export interface LinkListener {
-  message(link: PeerLink, message: ControlMessage): void;
-  chunk(link: PeerLink, request: number, chunk: number, bytes: Uint8Array): void;
+  message(link: PeerLink, message: PeerMessage): void;
+  run(link: PeerLink, run: ReceivedRun): void;
   requestEnded(link: PeerLink, request: number): void;
   /** Comes once. */
   closed(link: PeerLink, error: unknown): void;
@@ -27,6 +42,10 @@ export interface LinkParts {
   readonly connection: Connection;
   readonly control: ControlStream;
   readonly data: Stream;
+  /** What the peer told of its bulk port. */
+  readonly bulk: readonly string[];
+  readonly port: BulkPort;
+  readonly log: Log;
   readonly listener: LinkListener;
 }
 
@@ -37,72 +56,121 @@ export class PeerLink {
   readonly isOurs: boolean;
   readonly openedAtMs: number = Date.now();
   readonly connection: Connection;
-  readonly requests: OpenRequests = new OpenRequests();
-  readonly #control: ControlStream;
-  readonly #data: Stream;
-  readonly #listener: LinkListener;
-  #lane: ChunkLane | undefined;
+  readonly #requests: OpenRequests = new OpenRequests();
+  readonly #parts: LinkParts;
+  #stream: StreamLane | undefined;
+  #lanes: LinkLanes | undefined;
   #isClosed = false;
 
-  constructor({ id, known, passport, isOurs, connection, control, data, listener }: LinkParts) {
-    this.id = id;
-    this.known = known;
-    this.passport = passport;
-    this.isOurs = isOurs;
-    this.connection = connection;
-    this.#control = control;
-    this.#data = data;
-    this.#listener = listener;
+  constructor(parts: LinkParts) {
+    this.id = parts.id;
+    this.known = parts.known;
+    this.passport = parts.passport;
+    this.isOurs = parts.isOurs;
+    this.connection = parts.connection;
+    this.#parts = parts;
   }
 
   /** Everything that the peer said and says goes to the listener from now on. */
   start(): void {
-    const listener = this.#listener;
     if (this.#isClosed) return;
-    this.#lane = new StreamLane(this.#data, {
-      expects: ({ request, chunk, length }) => this.requests.expects(request, chunk, length),
-      chunk: (request, chunk, bytes) => {
-        this.requests.advance(request);
-        if (!this.#isClosed) listener.chunk(this, request, chunk, bytes);
-      },
+    const { data, port, bulk: told, log, control } = this.#parts;
+    const requests = this.#requests;
+    const received = {
+      run: (request: number, chunk: number, bytes: Uint8Array, release: () => void) =>
+        this.#received(request, chunk, bytes, release),
+      ended: (error: unknown) => this.close(error),
+    };
+    this.#stream = new StreamLane(data, {
+      ...received,
+      expects: ({ request, chunk, length }) => requests.expects(0, request, chunk, length),
       requestEnded: (request) => {
-        this.requests.close(request);
-        if (!this.#isClosed) listener.requestEnded(this, request);
+        if (requests.end(0, request)) this.#requestEnded(request);
       },
-      ended: (error) => this.close(error),
     });
-    // Last: what the peer said already may be answered on the lane.
-    this.#control.listen({
-      message: (message) => {
-        if (!this.#isClosed) listener.message(this, message);
-      },
+    this.#lanes = new LinkLanes({
+      peerId: this.known.peerId,
+      stream: this.#stream,
+      port,
+      told,
+      requests,
+      log,
+      announce: (message) => this.send(message),
+      listener: { ...received, requestEnded: (request) => this.#requestEnded(request) },
+    });
+    // Last: what the peer said already may be answered on the lanes.
+    control.listen({
+      message: (message) => this.#heard(message),
       ended: (error) => this.close(error),
     });
   }
 
   send(message: ControlMessage): void {
-    if (!this.#isClosed) this.#control.send(message);
+    if (!this.#isClosed) this.#parts.control.send(message);
   }
 
-  async sendChunk(request: number, chunk: number, bytes: Uint8Array): Promise<void> {
-    if (this.#isClosed || this.#lane === undefined) {
-      throw remoteError("connection_failed", "the link is closed");
-    }
-    await this.#lane.send(request, chunk, bytes);
+  /** Asks for chunks; `chunkBytes` are the manifest's. */
+  ask(request: Omit<RequestMessage, "type" | "lane">, chunkBytes: Uint32Array): void {
+    if (this.#isClosed || this.#lanes === undefined) return;
+    const lane = this.#lanes.laneToAsk();
+    const { request: id, firstChunk, count } = request;
+    this.#requests.open(id, firstChunk, count, chunkBytes, lane);
+    this.send({ type: "request", ...request, lane });
+  }
+
+  /** The lane that a request of the peer is answered on; undefined when it is gone. */
+  laneOf(request: number): ChunkLane | undefined {
+    return this.#isClosed ? undefined : this.#lanes?.laneOf(request);
+  }
+
+  /** A lane failed while it was being sent on; without its stream the link is of no use. */
+  laneFailed(lane: ChunkLane, error: unknown): void {
+    if (this.#lanes?.isStream(lane) === true) this.close(error);
+  }
+
+  /** All chunks of a peer's request were sent. */
+  answered(request: number): void {
+    this.#lanes?.answered(request);
   }
 
   endRequest(request: number): void {
-    if (!this.#isClosed) this.#lane?.end(request);
+    if (!this.#isClosed) this.#lanes?.end(request);
   }
 
-  /** Ends both streams. Idempotent; the listener hears of it once, whoever closed. */
+  /** Ends streams and sockets. Idempotent; the listener hears of it once, whoever closed. */
   close(reason: unknown): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const error = reason ?? new Error("the peer closed the link");
-    this.#control.abort(error);
-    if (this.#lane === undefined) this.#data.abort(new Error("the link is closed"));
-    else this.#lane.abort(error);
-    this.#listener.closed(this, reason);
+    this.#parts.control.abort(error);
+    if (this.#stream === undefined) this.#parts.data.abort(new Error("the link is closed"));
+    else this.#stream.abort(error);
+    this.#lanes?.close(error);
+    this.#parts.listener.closed(this, reason);
+  }
+
+  #heard(message: ControlMessage): void {
+    if (this.#isClosed) return;
+    try {
+      if (message.type === "lane") {
+        this.#lanes?.announced(message);
+        return;
+      }
+      if (message.type === "request") this.#lanes?.asked(message.request, message.lane);
+    } catch (error) {
+      this.close(error);
+      return;
+    }
+    this.#parts.listener.message(this, message);
+  }
+
+  #received(request: number, firstChunk: number, bytes: Uint8Array, release: () => void): void {
+    const count = this.#requests.advance(request, bytes.length);
+    if (this.#isClosed) return;
+    this.#parts.listener.run(this, { request, firstChunk, count, bytes, release });
+  }
+
+  #requestEnded(request: number): void {
+    if (!this.#isClosed) this.#parts.listener.requestEnded(this, request);
   }
 }

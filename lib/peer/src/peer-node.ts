@@ -7,10 +7,16 @@ import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 export interface ArtifactStorage {
   /** Chunks held and verified when the node joins: bit i % 8 of byte i >> 3 is chunk i. */
   heldChunks(): Uint8Array;
-  /** Bytes of `count` chunks from `firstChunk` on, each held. Rejects when one can't be read any more. */
-  read(firstChunk: number, count: number): Promise<readonly Uint8Array[]>;
-  /** Stores a chunk whose hash was checked. It is told to others once this resolves. */
-  write(chunk: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * Fills `into` with `count` chunks from `firstChunk` on, each held; it is exactly as long as they are.
+   * Rejects when one can't be read any more, or isn't what it was.
+   */
+  readRun(firstChunk: number, count: number, into: Uint8Array): Promise<void>;
+  /**
+   * Stores a run of chunks whose hashes were checked. They are told to others, and `bytes` used for
+   * something else, once this resolves.
+   */
+  writeRun(firstChunk: number, count: number, bytes: Uint8Array): Promise<void>;
 }
 
 /** A member of the swarm that somebody told us about. */

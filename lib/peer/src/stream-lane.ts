@@ -1,13 +1,19 @@
-// Chunks over a libp2p stream (PROTOCOL.md 6.2).
+// Chunks over a libp2p stream (PROTOCOL.md 6.2), both ways.
 import type { Stream } from "@libp2p/interface";
 import { remoteError } from "@shoal/core/error";
-import { chunkSendMsMax, controlQueueBytesMax, laneQueueBytesMax } from "@shoal/core/limits";
-import { DataFrameDecoder, encodeDataEnd, encodeDataHead } from "@shoal/core/wire/data-frames";
+import {
+  chunkSendMsMax,
+  controlQueueBytesMax,
+  laneQueueBytesMax,
+  streamRunBytesMax,
+} from "@shoal/core/limits";
+import { DataFrameDecoder, dataHeadBytes, encodeDataEnd } from "@shoal/core/wire/data-frames";
 import type { ChunkLane, LaneListener } from "./chunk-lane.ts";
 import { listenTo } from "./stream-reader.ts";
 import { roomIn } from "./stream-room.ts";
 
 export class StreamLane implements ChunkLane {
+  readonly runBytesMax: number = streamRunBytesMax;
   readonly #stream: Stream;
   readonly #listener: LaneListener;
   readonly #decoder: DataFrameDecoder;
@@ -25,9 +31,13 @@ export class StreamLane implements ChunkLane {
     });
   }
 
-  async send(request: number, chunk: number, bytes: Uint8Array): Promise<void> {
-    this.#stream.send(encodeDataHead({ request, chunk, length: bytes.length }));
-    this.#stream.send(bytes);
+  /** Fresh memory: a stream doesn't tell when it has read what it was given. */
+  frame(runBytes: number): Uint8Array {
+    return new Uint8Array(dataHeadBytes + runBytes);
+  }
+
+  async send(frame: Uint8Array): Promise<void> {
+    this.#stream.send(frame);
     await roomIn(this.#stream, laneQueueBytesMax, chunkSendMsMax);
   }
 
@@ -51,7 +61,7 @@ export class StreamLane implements ChunkLane {
     for (let frame = this.#decoder.next(); frame !== undefined; frame = this.#decoder.next()) {
       const { request, chunk, bytes } = frame;
       if (bytes.length === 0) this.#listener.requestEnded(request);
-      else this.#listener.chunk(request, chunk, bytes);
+      else this.#listener.run(request, chunk, bytes, () => undefined);
     }
   }
 }

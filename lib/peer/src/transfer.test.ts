@@ -38,14 +38,14 @@ class ProbedStorage extends MemoryStorage {
     });
   }
 
-  override async read(firstChunk: number, count: number): Promise<readonly Uint8Array[]> {
+  override async readRun(firstChunk: number, count: number, into: Uint8Array): Promise<void> {
     this.readsCount += count;
-    return super.read(firstChunk, count);
+    await super.readRun(firstChunk, count, into);
   }
 
-  override async write(chunk: number, bytes: Uint8Array): Promise<void> {
-    await this.beforeWrite(chunk);
-    await super.write(chunk, bytes);
+  override async writeRun(firstChunk: number, count: number, bytes: Uint8Array): Promise<void> {
+    await this.beforeWrite(firstChunk);
+    await super.writeRun(firstChunk, count, bytes);
     this.afterWrite();
   }
 }

@@ -34,6 +34,11 @@ export interface BlobStore {
     key: BlobKey,
     range?: { readonly offset: number; readonly bytes: Bytes },
   ): Promise<Uint8Array>;
+  /**
+   * Where reading costs no request: fills `into` from an offset of an object. False when there isn't as
+   * much of it.
+   */
+  fill?(key: BlobKey, offset: number, into: Uint8Array): Promise<boolean>;
   stat(key: BlobKey): Promise<BlobInfo | undefined>;
   /** Objects whose key starts with the prefix, in the order of keys, from behind `after`. */
   list(

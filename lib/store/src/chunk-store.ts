@@ -14,10 +14,11 @@ import { mebibyte, type Bytes } from "@shoal/core/units";
 import type { BlobInfo, BlobKey, BlobStore } from "./blob-store.ts";
 import { ChunkCache } from "./chunk-cache.ts";
 import { decodeChunk } from "./chunk-coding.ts";
-import { ChunkIndex } from "./chunk-index.ts";
+import { ChunkIndex, type ChunkPlace } from "./chunk-index.ts";
 import { collectPacks, type Collected } from "./collector.ts";
 import { inlineWork, type ContentWork } from "./content-pool.ts";
 import { noSlot } from "./hash-table.ts";
+import { coding } from "./pack-format.ts";
 import { Packs, type OpenPack } from "./packs.ts";
 
 export interface ChunkStoreConfig {
@@ -163,6 +164,29 @@ export class ChunkStore {
   }
 
   /**
+   * Fills `into` with the chunks of a list of hashes (32 bytes each), verified. Those that lie as they
+   * are behind each other in a pack are read at once, where the blob store can do that.
+   */
+  async readRun(hashes: Uint8Array, into: Uint8Array): Promise<void> {
+    let start = 0;
+    for (let offset = 0; offset < hashes.length;) {
+      const run = this.#rawRun(hashes, offset, into.length - start);
+      const part = into.subarray(start, start + run.bytes);
+      if (run.place !== undefined && (await this.#readRaw(run, hashes, offset, part))) {
+        start += run.bytes;
+        offset += run.chunkBytes.length * digestBytes;
+        continue;
+      }
+      const chunk = await this.read(hashes.subarray(offset, offset + digestBytes));
+      if (chunk.length > into.length - start) throw wrongLength();
+      into.set(chunk, start);
+      start += chunk.length;
+      offset += digestBytes;
+    }
+    if (start !== into.length) throw wrongLength();
+  }
+
+  /**
    * Drops chunks that aren't live (see the head of this file) and rewrites packs of which little is
    * left, and small ones. May run beside everything else; one at a time. `isLive` gets a view that
    * it must not keep, and may be asked about a chunk more than once.
@@ -231,6 +255,42 @@ export class ChunkStore {
     this.#writes.add(write);
   }
 
+  /** The chunks from one on that lie raw behind each other in a written pack. */
+  #rawRun(hashes: Uint8Array, from: number, bytesMax: Bytes): RawRun {
+    const chunkBytes: Bytes[] = [];
+    let first: ChunkPlace | undefined;
+    let bytes = 0;
+    for (let offset = from; offset < hashes.length; offset += digestBytes) {
+      const slot = this.#index.find(hashes, offset);
+      if (slot === noSlot) break;
+      const place = this.#index.placeOf(slot);
+      if (place.coding !== coding.raw || bytes + place.rawBytes > bytesMax) break;
+      if (first !== undefined && place.pack !== first.pack) break;
+      if (first !== undefined && place.offset !== first.offset + bytes) break;
+      first ??= place;
+      bytes += place.rawBytes;
+      chunkBytes.push(place.rawBytes);
+    }
+    return { place: first, bytes, chunkBytes };
+  }
+
+  /** False when it can't be read like that, or isn't right: then each chunk is read by itself. */
+  async #readRaw(
+    { place, chunkBytes }: RawRun,
+    hashes: Uint8Array,
+    from: number,
+    into: Uint8Array,
+  ): Promise<boolean> {
+    if (place === undefined || !(await this.#packs.readRaw(place, into))) return false;
+    let start = 0;
+    return chunkBytes.every((bytes, index) => {
+      const offset = from + index * digestBytes;
+      const found = digest(into.subarray(start, start + bytes));
+      start += bytes;
+      return digestEquals(found, hashes.subarray(offset, offset + digestBytes));
+    });
+  }
+
   async #readStored(hash: Uint8Array, key: string): Promise<Uint8Array> {
     for (let tries = 0; tries < readTriesMax; tries += 1) {
       const slot = this.#index.find(hash);
@@ -254,6 +314,19 @@ export class ChunkStore {
     }
     throw new ShoalError("chunk_missing", `no chunk ${key}`, { blame: "environment" });
   }
+}
+
+interface RawRun {
+  /** Of the first chunk; undefined when it doesn't lie raw in a pack. */
+  readonly place: ChunkPlace | undefined;
+  readonly bytes: Bytes;
+  readonly chunkBytes: readonly Bytes[];
+}
+
+function wrongLength(): ShoalError {
+  return new ShoalError("chunk_damaged", "chunks aren't as long as they should be", {
+    blame: "environment",
+  });
 }
 
 function mismatch(hash: Uint8Array): ShoalError {

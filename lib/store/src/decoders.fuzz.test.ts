@@ -37,7 +37,7 @@ const chunk = new Uint8Array(3000).fill(3);
 const recordOf = digest(Uint8Array.of(1));
 const decoders: readonly Decoder[] = [
   { name: "manifest", valid: golden("manifest/v1", ".cbor"), decode: decodeManifest },
-  { name: "message", valid: golden("wire/v1", ".cbor"), decode: decodeMessage },
+  { name: "message", valid: golden("wire/v2", ".cbor"), decode: decodeMessage },
   {
     name: "pack",
     valid: golden("pack/v1", ".pack"),
@@ -59,7 +59,7 @@ const decoders: readonly Decoder[] = [
   },
   {
     name: "control frames",
-    valid: golden("wire/v1", ".cbor").map((message) => encodeControlFrame(message)),
+    valid: golden("wire/v2", ".cbor").map((message) => encodeControlFrame(message)),
     decode: (bytes) => drain(new ControlFrameDecoder(), bytes).map(decodeMessage),
   },
   {

@@ -15,6 +15,7 @@ import {
   type BlobPage,
   type BlobStore,
 } from "./blob-store.ts";
+import { OpenReaders } from "./open-readers.ts";
 import { errorCode, ignoreMissing, makeFolderDurably, writeDurably } from "./durable-file.ts";
 
 const asideName = ".aside";
@@ -31,6 +32,7 @@ export async function openDirectoryBlobs(root: string): Promise<BlobStore> {
 class DirectoryBlobs implements BlobStore {
   readonly #root: string;
   readonly #aside: string;
+  readonly #readers: OpenReaders = new OpenReaders();
   /** Folders known to be there, so that a put doesn't look each time. */
   readonly #folders: Set<string> = new Set();
 
@@ -86,6 +88,25 @@ class DirectoryBlobs implements BlobStore {
     }
   }
 
+  async fill(key: BlobKey, offset: number, into: Uint8Array): Promise<boolean> {
+    const opened = await this.#readers.open(this.#path(key)).catch((error: unknown) => {
+      if (errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR") return undefined;
+      throw error;
+    });
+    if (opened === undefined) return false;
+    try {
+      for (let filled = 0; filled < into.length;) {
+        const rest = into.length - filled;
+        const { bytesRead } = await opened.handle.read(into, filled, rest, offset + filled);
+        if (bytesRead === 0) return false;
+        filled += bytesRead;
+      }
+      return true;
+    } finally {
+      opened.release();
+    }
+  }
+
   async stat(key: BlobKey): Promise<BlobInfo | undefined> {
     try {
       const found = await stat(this.#path(key));
@@ -114,6 +135,7 @@ class DirectoryBlobs implements BlobStore {
   }
 
   async delete(key: BlobKey): Promise<void> {
+    this.#readers.forget(this.#path(key));
     await unlink(this.#path(key)).catch(ignoreMissing);
   }
 

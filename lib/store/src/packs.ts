@@ -136,6 +136,16 @@ export class Packs {
     );
   }
 
+  /** Fills `into` from a place of a written pack; false when that can't be done in one go. */
+  async readRaw(place: ChunkPlace, into: Uint8Array): Promise<boolean> {
+    const record = this.#records.get(place.pack);
+    if (record?.written === undefined) return false;
+    return this.#reading(
+      record,
+      async (key) => (await this.#blobs.fill?.(key, place.offset, into)) ?? false,
+    );
+  }
+
   /** The rows of a written pack. Throws `pack_invalid`. */
   async readRows(number: number): Promise<readonly PackRow[]> {
     const record = this.#recordOf(number);

@@ -185,13 +185,18 @@ export class ReleaseFiles {
    */
   async write(chunk: ChunkIndex, bytes: Uint8Array): Promise<void> {
     assert(!this.isSealed, "a sealed release isn't written to");
-    assert(bytes.length === this.manifest.chunkBytes[chunk], "a chunk has its size");
-    if (this.#held.has(chunk)) return;
-    const ranges = this.#ranges.rangesOf(chunk, 1);
+    if (!this.#held.has(chunk)) await this.writeRun(chunk, 1, bytes);
+  }
+
+  /** The same for a run of chunks, whether or not some are in place already. */
+  async writeRun(firstChunk: ChunkIndex, count: number, bytes: Uint8Array): Promise<void> {
+    assert(!this.isSealed, "a sealed release isn't written to");
+    assert(bytes.length === this.#ranges.bytesOf(firstChunk, count), "a chunk has its size");
+    const ranges = this.#ranges.rangesOf(firstChunk, count);
     await this.#files.write(ranges, bytes);
     for (const { file } of ranges) this.#dirty.add(file);
     this.#dirtyBytes += bytes.length;
-    this.#held.add(chunk);
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) this.#held.add(chunk);
     if (this.#dirtyBytes < this.#config.checkpointBytes) return;
     this.#dirtyBytes = 0;
     await this.checkpoint();
@@ -220,14 +225,14 @@ export class ReleaseFiles {
   }
 
   /**
-   * A run of chunks, all of which must be held. Throws `chunk_withdrawn` when one isn't, or is found to be
-   * wrong because its file was changed after sealing; that one isn't held any more.
+   * Fills `bytes` with a run of chunks, all of which must be held. Throws `chunk_withdrawn` when one
+   * isn't, or is found to be wrong because its file was changed after sealing; it isn't held any more.
    */
-  async read(firstChunk: ChunkIndex, count: number): Promise<Uint8Array[]> {
+  async readRun(firstChunk: ChunkIndex, count: number, bytes: Uint8Array): Promise<void> {
+    assert(bytes.length === this.#ranges.bytesOf(firstChunk, count), "a run has its size");
     for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
       if (!this.#held.has(chunk)) throw withdrawn(this.cid, chunk);
     }
-    const bytes = new Uint8Array(this.#ranges.bytesOf(firstChunk, count));
     let isSuspect = false;
     try {
       await this.#files.read(
@@ -244,12 +249,11 @@ export class ReleaseFiles {
       if (this.isSealed) this.#config.onWithdrawn();
       throw withdrawn(this.cid, firstChunk, cause);
     }
-    const chunks = this.#split(firstChunk, count, bytes);
-    if (!isSuspect) return chunks;
-    const wrong = chunks.flatMap((part, index) =>
+    if (!isSuspect) return;
+    const wrong = this.#split(firstChunk, count, bytes).flatMap((part, index) =>
       digestEquals(digest(part), this.hashOf(firstChunk + index)) ? [] : [firstChunk + index],
     );
-    if (wrong[0] === undefined) return chunks;
+    if (wrong[0] === undefined) return;
     for (const chunk of wrong) this.#held.remove(chunk);
     this.#config.onWithdrawn();
     throw withdrawn(this.cid, wrong[0]);

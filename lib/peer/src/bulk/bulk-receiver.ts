@@ -1,0 +1,140 @@
+// The receiving end of a bulk socket: dials, proves both ends, and then reads frames straight into the
+// memory where they stay. Certificates are checked before the first byte, and no session is resumed.
+import { connect as connectPlain, type Socket } from "node:net";
+import { connect as connectTls, type SecureContext, type TLSSocket } from "node:tls";
+import { digest, digestEquals } from "@shoal/core/digest";
+import { remoteError } from "@shoal/core/error";
+import type { PeerId } from "@shoal/core/ids";
+import { bulkOpenMsMax } from "@shoal/core/limits";
+import { DataFrameReader } from "@shoal/core/wire/data-frames";
+import type { LaneListener } from "../chunk-lane.ts";
+import type { BufferPool } from "./buffer-pool.ts";
+import type { BulkAddress } from "./bulk-address.ts";
+import { peerOf } from "./bulk-tls.ts";
+
+export interface BulkDial {
+  readonly peerId: PeerId;
+  /** Told to the peer on the link; the opening is its hash, and the answer the token itself. */
+  readonly token: Uint8Array;
+  readonly listener: LaneListener;
+}
+
+export interface BulkReceiverDeps {
+  readonly context: SecureContext;
+  readonly pool: BufferPool;
+}
+
+export class BulkReceiver {
+  readonly #dial: BulkDial;
+  readonly #pool: BufferPool;
+  readonly #socket: Socket;
+  readonly #reader: DataFrameReader;
+  readonly #answer: Uint8Array;
+  #answered = 0;
+  readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers();
+  readonly #timer: NodeJS.Timeout;
+  #isOpen = false;
+  #isOver = false;
+  /** When bytes came last, or when it was opened. */
+  #heardMs: number = performance.now();
+
+  constructor({ context, pool }: BulkReceiverDeps, address: BulkAddress, dial: BulkDial) {
+    this.#dial = dial;
+    this.#pool = pool;
+    this.#answer = new Uint8Array(dial.token.length);
+    this.#reader = new DataFrameReader(
+      (head) => dial.listener.expects(head),
+      (length) => pool.take(length),
+    );
+    this.#timer = setTimeout(() => this.#end(new Error("not open in time")), bulkOpenMsMax);
+    const onread = {
+      buffer: () => this.#room(),
+      callback: (count: number) => this.#took(count),
+    };
+    const { host, port, isEncrypted } = address;
+    if (isEncrypted) {
+      const options = { host, port, onread, secureContext: context, rejectUnauthorized: false };
+      const socket = connectTls({ ...options, minVersion: "TLSv1.3" }, () => {
+        this.#greetTls(socket);
+      });
+      this.#socket = socket;
+    } else {
+      this.#socket = connectPlain({ host, port, onread }, () => this.#greet());
+    }
+    this.#socket.setNoDelay(true);
+    this.#socket.on("error", (error) => this.#end(error));
+    this.#socket.on("close", () => this.#end(new Error("the bulk socket was closed")));
+    this.#socket.on("end", () => this.#end(new Error("the bulk socket ended")));
+    this.#opened.promise.catch(() => undefined);
+  }
+
+  get heardMs(): number {
+    return this.#heardMs;
+  }
+
+  /** Resolves when the other end has proven itself and will send. */
+  opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  /** The listener isn't told. Idempotent. */
+  close(): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#opened.reject(new Error("closed"));
+    this.#socket.destroy();
+  }
+
+  #greetTls(socket: TLSSocket): void {
+    const peer = peerOf(socket);
+    if (peer === this.#dial.peerId) this.#greet();
+    else this.#end(remoteError("peer_id_wrong", `the bulk port is of ${peer ?? "nobody"}`));
+  }
+
+  #greet(): void {
+    if (!this.#isOver) this.#socket.write(digest(this.#dial.token));
+  }
+
+  #room(): Uint8Array {
+    return this.#isOpen ? this.#reader.room() : this.#answer.subarray(this.#answered);
+  }
+
+  #took(count: number): boolean {
+    if (this.#isOver) return false;
+    this.#heardMs = performance.now();
+    try {
+      if (this.#isOpen) this.#read(count);
+      else this.#readAnswer(count);
+    } catch (error) {
+      this.#end(error);
+    }
+    return !this.#isOver;
+  }
+
+  #readAnswer(count: number): void {
+    this.#answered += count;
+    if (this.#answered < this.#answer.length) return;
+    if (!digestEquals(this.#answer, this.#dial.token)) {
+      throw remoteError("peer_refused", "the bulk port doesn't know the link's token");
+    }
+    clearTimeout(this.#timer);
+    this.#isOpen = true;
+    this.#opened.resolve();
+  }
+
+  #read(count: number): void {
+    const frame = this.#reader.took(count);
+    if (frame === undefined) return;
+    const { request, chunk, bytes } = frame;
+    if (bytes.length === 0) this.#dial.listener.requestEnded(request);
+    else this.#dial.listener.run(request, chunk, bytes, () => this.#pool.give(bytes));
+  }
+
+  #end(error: unknown): void {
+    if (this.#isOver) return;
+    const wasOpen = this.#isOpen;
+    this.close();
+    this.#opened.reject(error);
+    if (wasOpen) this.#dial.listener.ended(error);
+  }
+}

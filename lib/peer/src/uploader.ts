@@ -1,0 +1,106 @@
+// Answers requests: reads runs of chunks and sends them on the lane that was asked for, reading one run
+// ahead of the one that is being sent.
+import type { LinkId, UploadOrder } from "@shoal/core/swarm/events";
+import type { Log } from "@shoal/daemon/log";
+import { dataHeadBytes, encodeDataHead } from "@shoal/core/wire/data-frames";
+import type { ChunkLane } from "./chunk-lane.ts";
+import type { SwarmMembership } from "./membership.ts";
+import type { PeerLink } from "./peer-link.ts";
+
+export type UploadOutcome = "sent" | "stopped" | "unreadable";
+
+interface Run {
+  readonly frame: Uint8Array;
+  readonly end: number;
+}
+
+export class Uploader {
+  readonly #log: Log;
+  /** Uploads that are to end before their next run. */
+  readonly #stopping: Set<string> = new Set();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  stop(link: LinkId, request: number): void {
+    this.#stopping.add(keyOf(link, request));
+  }
+
+  /** Never rejects. */
+  async upload(
+    order: UploadOrder,
+    link: PeerLink | undefined,
+    membership: SwarmMembership | undefined,
+  ): Promise<UploadOutcome> {
+    const { request } = order;
+    const key = keyOf(order.link, request);
+    const lane = link?.laneOf(request);
+    try {
+      if (link === undefined || membership === undefined || lane === undefined) return "stopped";
+      const isStopped = (): boolean => this.#stopping.has(key) || membership.hasLeft;
+      return await this.#send(order, { link, membership, lane, isStopped });
+    } finally {
+      this.#stopping.delete(key);
+    }
+  }
+
+  async #send(
+    { request, firstChunk, count }: UploadOrder,
+    to: {
+      readonly link: PeerLink;
+      readonly membership: SwarmMembership;
+      readonly lane: ChunkLane;
+      readonly isStopped: () => boolean;
+    },
+  ): Promise<UploadOutcome> {
+    const { link, membership, lane, isStopped } = to;
+    const end = firstChunk + count;
+    const read = (from: number): Promise<Run> => readRun(membership, lane, request, from, end);
+    let ahead: Promise<Run> | undefined = read(firstChunk);
+    while (ahead !== undefined) {
+      let run: Run;
+      try {
+        run = await ahead;
+      } catch (error) {
+        this.#log.error({ error, artifact: membership.cid, request }, "chunk unreadable");
+        return "unreadable";
+      }
+      if (isStopped()) return "stopped";
+      ahead = run.end < end ? read(run.end) : undefined;
+      ahead?.catch(() => undefined);
+      try {
+        await lane.send(run.frame);
+      } catch (error) {
+        link.laneFailed(lane, error);
+        return "stopped";
+      }
+    }
+    return "sent";
+  }
+}
+
+/** As many chunks from `from` on as one frame of the lane takes. */
+async function readRun(
+  membership: SwarmMembership,
+  lane: ChunkLane,
+  request: number,
+  from: number,
+  end: number,
+): Promise<Run> {
+  const { chunkBytes } = membership.manifest;
+  let bytes = chunkBytes[from] ?? 0;
+  let next = from + 1;
+  while (next < end && bytes + (chunkBytes[next] ?? 0) <= lane.runBytesMax) {
+    bytes += chunkBytes[next] ?? 0;
+    next += 1;
+  }
+  const frame = lane.frame(bytes);
+  encodeDataHead({ request, chunk: from, length: bytes }, frame);
+  await membership.read(from, next - from, frame.subarray(dataHeadBytes));
+  return { frame, end: next };
+}
+
+function keyOf(link: LinkId, request: number): string {
+  return `${link}/${request}`;
+}
