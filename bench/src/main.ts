@@ -8,7 +8,7 @@ import { addJourneyBench } from "./content/journey.ts";
 import { addQueueBench } from "./queue/queue.ts";
 import { createResult, type Measured } from "./result.ts";
 import { addSimBench } from "./sim/sim.ts";
-import { addTransferBench } from "./transfer/transfer.ts";
+import { addSwarmBench, addTransferBench } from "./transfer/transfer.ts";
 
 const program = new Command("bench").description("Measure Shoal").exitOverride();
 
@@ -28,6 +28,7 @@ addDeltaBench(program, finish);
 addJourneyBench(program, finish);
 addQueueBench(program, finish);
 addSimBench(program, finish);
+addSwarmBench(program, finish);
 addTransferBench(program, finish);
 
 try {

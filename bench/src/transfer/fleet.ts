@@ -1,4 +1,4 @@
-// The fleet of a bench: the demo's own, with one host in each region, kept running by the demo, whose
+// The fleet of a bench: the demo's own, with one host in each region unless told, kept running by the demo, whose
 // project makes as many bytes as a commit says; random ones unless the bench has a project of its own.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,9 +29,13 @@ export interface BenchProject {
   readonly build: string;
   readonly artifact: string;
   readonly regions: number;
+  /** Host agents; one when absent. */
+  readonly hosts?: number;
+  /** Whether chunks go unencrypted; they don't when absent. */
+  readonly plain?: boolean;
 }
 
-const randomBytes: BenchProject = {
+export const randomBytes: BenchProject = {
   build: 'head -c "$(cat size)" /dev/urandom > bytes',
   artifact: "bytes",
   regions: 1,
@@ -63,7 +67,9 @@ export async function startBenchFleet(
   };
   const own = ["--repo", repository, "--commit", commitSize(1)];
   const build = ["--build", project.build, "--artifact", project.artifact];
-  const size = ["--hosts", "1", "--regions", String(project.regions), "--keep", "--dir", dir];
+  const { hosts = 1, regions, plain = false } = project;
+  const size = ["--hosts", String(hosts), "--regions", String(regions), "--keep", "--dir", dir];
+  if (plain) size.push("--plain");
   const child = spawn(process.execPath, [shoal, "demo", ...own, ...build, ...size], {
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -22,6 +22,7 @@ export function addDemoCommand(program: Command, environment: Environment): void
       "--dir <path>",
       "where state lives (default: a new temporary folder, removed at the end)",
     )
+    .option("--plain", "send chunks without encryption, as on a wire that is trusted")
     .option("--repo <path or url>", "your own project instead of the example")
     .option("--commit <sha>", "with --repo: the full commit id to build")
     .option("--build <command>", "with --repo: how to build it")
@@ -40,6 +41,7 @@ export function addDemoCommand(program: Command, environment: Environment): void
         regions: flags.regions,
         json: flags.json === true,
         keep: flags.keep === true,
+        plain: flags.plain === true,
         dir: flags.dir ?? null,
         searchPath: searchPath(environment),
         own: ownProject(flags),
@@ -52,6 +54,7 @@ interface DemoFlags {
   readonly regions: number;
   readonly json?: boolean;
   readonly keep?: boolean;
+  readonly plain?: boolean;
   readonly dir?: string;
   readonly repo?: string;
   readonly commit?: string;

@@ -18,6 +18,8 @@ export interface FleetOptions {
   readonly regions: number;
   readonly sandbox: "bubblewrap" | "none";
   readonly searchPath: string;
+  /** Whether chunks go unencrypted. */
+  readonly plain: boolean;
 }
 
 export interface Fleet {
@@ -137,6 +139,7 @@ async function startSeeder(
     controlPlaneUrl,
     token,
     port: 0,
+    bulkEncrypted: !context.options.plain,
     trustFile: context.keys.trustFile,
     rootPublicKey: context.keys.rootPublicKey,
   }));
@@ -203,6 +206,7 @@ async function startHost(
     trustFile: context.keys.trustFile,
     rootPublicKey: context.keys.rootPublicKey,
     nodePath: context.nodePath,
+    bulkEncrypted: !context.options.plain,
     stopProgramsOnExit: true,
   }));
 }

@@ -8,6 +8,8 @@ export interface DemoOptions {
   readonly json: boolean;
   /** Leave everything running and print what to try next. */
   readonly keep: boolean;
+  /** Whether chunks go unencrypted. */
+  readonly plain: boolean;
   /** Where state lives; null for a new temporary folder that is removed at the end. */
   readonly dir: string | null;
   /** PATH for git and for every process that is started. */
