@@ -124,6 +124,13 @@ export interface RejectReceived {
   readonly request: RequestId;
 }
 
+/** Occurs when what should have carried the rest is gone: the peer still has it, and may be asked again. */
+export interface RequestLost {
+  readonly type: "requestLost";
+  readonly link: LinkId;
+  readonly request: RequestId;
+}
+
 /** Occurs when a whole chunk has arrived; its bytes wait with the driver for `accept` or `discard`. */
 export interface ChunkReceived {
   readonly type: "chunkReceived";
@@ -178,6 +185,7 @@ export type SwarmInput =
   | RequestReceived
   | CancelReceived
   | RejectReceived
+  | RequestLost
   | ChunkReceived
   | ChunkStored
   | ChunkRefused

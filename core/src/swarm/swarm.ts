@@ -177,6 +177,9 @@ export class Swarm {
       case "rejectReceived":
         this.#rejected(link, input.request, now);
         return;
+      case "requestLost":
+        this.#downloads.reject(link, input.request);
+        return;
       case "chunkReceived":
         if (this.#downloads.receive(link, input.request, input.chunk, now)) return;
         this.#discard(input);

@@ -1,6 +1,6 @@
 // What carries chunks between the two ends of a link, as frames of runs of chunks: a libp2p stream
 // (stream-lane.ts), or a bulk socket for each direction (bulk/). Which of them, link-lanes.ts says.
-import type { Bytes } from "@shoal/core/units";
+import type { Bytes, Millis } from "@shoal/core/units";
 
 /** The sending side. */
 export interface ChunkLane {
@@ -26,9 +26,11 @@ export interface LaneListener {
     readonly chunk: number;
     readonly length: number;
   }): boolean;
+  /** Bytes came. Answers how long to read no more; asked again then, with none. */
+  pauseMs(bytes: Bytes): Millis;
   /** A run of whole chunks came; its memory is the listener's, who may give it back by `release`. */
   run(request: number, chunk: number, bytes: Uint8Array, release: () => void): void;
-  /** A request was ended without the rest of its chunks. */
+  /** A request was ended by a frame, without the rest of its chunks. */
   requestEnded(request: number): void;
   /** Comes once. */
   ended(error: unknown): void;

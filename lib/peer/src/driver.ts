@@ -19,6 +19,7 @@ import type { KnownPeer } from "@shoal/core/wire/messages";
 import type { Passport } from "@shoal/trust/passport";
 import type { Log } from "@shoal/daemon/log";
 import { Arrivals, type Batch } from "./arrivals.ts";
+import type { Budgets } from "./budgets.ts";
 import { inputOf, messageOf } from "./driver-messages.ts";
 import { logSwarmEvent } from "./log-swarm-event.ts";
 import { SwarmMembership } from "./membership.ts";
@@ -30,6 +31,7 @@ import { Uploader } from "./uploader.ts";
 export interface DriverDeps {
   readonly self: PeerId;
   readonly log: Log;
+  readonly budgets: Budgets;
   allows(artifact: ArtifactCid, passport: Passport): boolean;
   isRevoked(peer: PeerId): boolean;
   /** Opens a link, which is then told to `opened`. */
@@ -54,7 +56,7 @@ export class Driver {
 
   constructor(deps: DriverDeps, config: SwarmConfig) {
     this.#deps = deps;
-    this.#uploader = new Uploader(deps.log);
+    this.#uploader = new Uploader(deps);
     this.#arrivals = new Arrivals((slot) => this.#memberships.get(slot)?.manifest.chunkBytes);
     this.#swarm = new Swarm(config, new Prng(randomInt(2 ** 32)));
     this.#permissions = new Permissions({
@@ -135,6 +137,10 @@ export class Driver {
 
   requestEnded(link: PeerLink, request: number): void {
     this.dispatch({ type: "rejectReceived", link: link.id, request });
+  }
+
+  requestLost(link: PeerLink, request: number): void {
+    this.dispatch({ type: "requestLost", link: link.id, request });
   }
 
   /** One input, then all that is ordered; an input that comes up meanwhile waits its turn. */

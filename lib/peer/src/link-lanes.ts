@@ -35,6 +35,8 @@ export interface LinkLanesDeps {
   readonly requests: OpenRequests;
   readonly log: Log;
   announce(message: LaneMessage): void;
+  /** What owed this request is gone. */
+  requestLost(request: number): void;
   /** Of the bulk sockets; `ended` means that the peer broke the protocol. */
   readonly listener: Omit<LaneListener, "expects">;
 }
@@ -165,9 +167,10 @@ export class LinkLanes {
         if (requests.isVoided(request)) throw lost("what a request owed is late");
         return false;
       },
+      pauseMs: (bytes) => listener.pauseMs(bytes),
       run: (request, chunk, bytes, release) => listener.run(request, chunk, bytes, release),
       requestEnded: (request) => {
-        if (requests.end(lane, request)) listener.requestEnded(request);
+        if (requests.end(lane, request) === "refused") listener.requestEnded(request);
       },
       ended: (error) => this.#lost(lane, error),
     };
@@ -193,7 +196,7 @@ export class LinkLanes {
     if (performance.now() - incoming.openedMs >= bulkStableMs) this.#failures = 0;
     this.#failed();
     this.#deps.announce({ type: "lane", lane: 0, token: new Uint8Array(0) });
-    for (const request of requests.voidLane(lane)) listener.requestEnded(request);
+    for (const request of requests.voidLane(lane)) this.#deps.requestLost(request);
   }
 
   /** A socket may be silent because the peer has others to serve, or because somebody cut the wire. */

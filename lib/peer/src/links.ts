@@ -11,6 +11,7 @@ import { dialMsMax, helloMsMax } from "@shoal/core/limits";
 import type { Log } from "@shoal/daemon/log";
 import { ControlStream } from "./control-stream.ts";
 import { greet, type HandshakeDeps } from "./handshake.ts";
+import type { Budgets } from "./budgets.ts";
 import type { BulkPort } from "./bulk/bulk-port.ts";
 import { type LinkListener, type LinkParts, PeerLink } from "./peer-link.ts";
 
@@ -21,6 +22,7 @@ export interface LinksDeps {
   readonly libp2p: Libp2p;
   readonly handshake: HandshakeDeps;
   readonly port: BulkPort;
+  readonly budgets: Budgets;
   readonly log: Log;
   /** A link is open; what the peer says follows. May close it at once. */
   opened(link: PeerLink): void;
@@ -117,7 +119,7 @@ export class Links {
     }
   }
 
-  #register(parts: Omit<LinkParts, "id" | "listener" | "port" | "log">): void {
+  #register(parts: Omit<LinkParts, "id" | "listener" | "port" | "budgets" | "log">): void {
     const { peerId } = parts.known;
     const old = this.#byPeer.get(peerId);
     if (this.#isStopped || (old !== undefined && this.#isPreferred(old, parts.isOurs))) {
@@ -127,12 +129,12 @@ export class Links {
       });
     }
     this.#lastId += 1;
-    const { port, log } = this.#deps;
+    const { port, budgets, log } = this.#deps;
     const listener: LinkListener = {
       ...this.#deps.listener,
       closed: (link, error) => this.#closed(link, error),
     };
-    const link = new PeerLink({ ...parts, port, log, id: this.#lastId, listener });
+    const link = new PeerLink({ ...parts, port, budgets, log, id: this.#lastId, listener });
     this.#byPeer.set(peerId, link);
     old?.close(new Error("the peer opened another link"));
     this.#dials.get(peerId)?.abort(new Error("the peer dialed first"));

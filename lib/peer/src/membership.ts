@@ -24,6 +24,7 @@ export class SwarmMembership implements Membership {
   readonly slot: ArtifactSlot;
   readonly cid: string;
   readonly manifest: Manifest;
+  readonly priority: number;
   readonly done: Promise<void>;
   readonly #storage: ArtifactStorage;
   readonly #host: MembershipHost;
@@ -37,6 +38,7 @@ export class SwarmMembership implements Membership {
     this.slot = slot;
     this.cid = options.cid;
     this.manifest = options.manifest;
+    this.priority = options.priority;
     this.#storage = options.storage;
     this.#host = host;
     this.done = this.#completion.promise;

@@ -7,6 +7,7 @@ import { withDefaults } from "@shoal/core/swarm/config";
 import type { Log } from "@shoal/daemon/log";
 import type { Certificate } from "@shoal/trust/certificate";
 import type { Passport } from "@shoal/trust/passport";
+import { type BudgetConfig, Budgets } from "./budgets.ts";
 import type { BulkConfig } from "./bulk-config.ts";
 import { BulkPort } from "./bulk/bulk-port.ts";
 import { Driver } from "./driver.ts";
@@ -35,6 +36,8 @@ export interface PeerNodeConfig {
   readonly listen: readonly string[];
   /** Where chunks are carried; without it, on the loopback, on a free port, encrypted. */
   readonly bulk?: BulkConfig;
+  /** Bytes per second each way; no limit when absent. */
+  readonly budgets?: BudgetConfig;
   /** Whether this node hands out first copies. */
   readonly seeder: boolean;
   /** Links at once; by default what limits.ts says for hosts and seeders. */
@@ -46,7 +49,7 @@ const loopback: BulkConfig = { listen: ["/ip4/127.0.0.1/tcp/0"], isEncrypted: tr
 /** Starts a node. Rejects with `swarm_listen_failed` when it can't listen. */
 export async function createPeerNode(
   deps: PeerNodeDeps,
-  { listen, seeder, linksMax, bulk = loopback }: PeerNodeConfig,
+  { listen, seeder, linksMax, bulk = loopback, budgets: rates = {} }: PeerNodeConfig,
 ): Promise<PeerNode> {
   const config = withDefaults({
     seeder,
@@ -62,10 +65,12 @@ export async function createPeerNode(
   });
   const addresses = (): readonly string[] => libp2p.getMultiaddrs().map(withoutPeerId);
   const { log } = deps;
+  const budgets = new Budgets(rates);
   const driver = new Driver(
     {
       self: deps.key.peerId,
       log,
+      budgets,
       allows: (artifact, passport) => deps.allows(artifact, passport),
       isRevoked: (peer) => deps.isRevoked(peer),
       dial: (peer, addresses) => links.dial(peer, addresses),
@@ -75,6 +80,7 @@ export async function createPeerNode(
   const links = new Links({
     libp2p,
     port,
+    budgets,
     log,
     handshake: {
       passport: () => deps.passport(),
@@ -87,6 +93,7 @@ export async function createPeerNode(
       message: (link, message) => driver.message(link, message),
       run: (link, run) => driver.run(link, run),
       requestEnded: (link, request) => driver.requestEnded(link, request),
+      requestLost: (link, request) => driver.requestLost(link, request),
       closed: (link, error) => driver.closed(link, error),
     },
   });
@@ -96,7 +103,11 @@ export async function createPeerNode(
     peerId: deps.key.peerId,
     addresses,
     join: (options: JoinOptions): Membership => driver.join(options),
-    stop: () => (stopped ??= stopNode(libp2p, port, links, driver)),
+    setBudgets: (changed) => budgets.set(changed),
+    stop: () => {
+      budgets.stop();
+      return (stopped ??= stopNode(libp2p, port, links, driver));
+    },
   };
 }
 

@@ -53,17 +53,21 @@ export class OpenRequests {
     return count;
   }
 
-  /** A request was ended on a lane. False when it had been voided: nobody waits to hear of it. */
-  end(lane: number, request: number): boolean {
+  /**
+   * A request was ended on a lane: refused, or lost when its own lane is gone over there. What had been
+   * voided before nobody waits for.
+   */
+  end(lane: number, request: number): "refused" | "lost" | "known" {
     const open = this.#open.get(request);
     if (open === undefined) {
       this.#voided.delete(request);
-      return false;
+      return "known";
     }
     this.#open.delete(request);
-    // Ended elsewhere than where it was to come: some of it may still be on its way there.
-    if (open.lane !== lane) this.#addVoided(request);
-    return true;
+    if (open.lane === lane) return "refused";
+    // Some of it may still be on its way on its own lane.
+    this.#addVoided(request);
+    return "lost";
   }
 
   /** A bulk socket is gone: answers the requests that it owed, which are closed by that. */

@@ -5,6 +5,7 @@ import type { LinkId } from "@shoal/core/swarm/events";
 import type { ControlMessage, KnownPeer, RequestMessage } from "@shoal/core/wire/messages";
 import type { Log } from "@shoal/daemon/log";
 import type { Passport } from "@shoal/trust/passport";
+import type { Budgets } from "./budgets.ts";
 import type { BulkPort } from "./bulk/bulk-port.ts";
 import type { ChunkLane } from "./chunk-lane.ts";
 import type { ControlStream } from "./control-stream.ts";
@@ -29,6 +30,8 @@ export interface LinkListener {
   message(link: PeerLink, message: PeerMessage): void;
   run(link: PeerLink, run: ReceivedRun): void;
   requestEnded(link: PeerLink, request: number): void;
+  /** What should have brought the rest is gone; it may be asked for again. */
+  requestLost(link: PeerLink, request: number): void;
   /** Comes once. */
   closed(link: PeerLink, error: unknown): void;
 }
@@ -45,6 +48,7 @@ export interface LinkParts {
   /** What the peer told of its bulk port. */
   readonly bulk: readonly string[];
   readonly port: BulkPort;
+  readonly budgets: Budgets;
   readonly log: Log;
   readonly listener: LinkListener;
 }
@@ -74,9 +78,10 @@ export class PeerLink {
   /** Everything that the peer said and says goes to the listener from now on. */
   start(): void {
     if (this.#isClosed) return;
-    const { data, port, bulk: told, log, control } = this.#parts;
+    const { data, port, bulk: told, budgets, log, control } = this.#parts;
     const requests = this.#requests;
     const received = {
+      pauseMs: (bytes: number) => budgets.received(bytes),
       run: (request: number, chunk: number, bytes: Uint8Array, release: () => void) =>
         this.#received(request, chunk, bytes, release),
       ended: (error: unknown) => this.close(error),
@@ -85,7 +90,9 @@ export class PeerLink {
       ...received,
       expects: ({ request, chunk, length }) => requests.expects(0, request, chunk, length),
       requestEnded: (request) => {
-        if (requests.end(0, request)) this.#requestEnded(request);
+        const end = requests.end(0, request);
+        if (end === "refused") this.#requestEnded(request);
+        if (end === "lost") this.#requestLost(request);
       },
     });
     this.#lanes = new LinkLanes({
@@ -96,6 +103,7 @@ export class PeerLink {
       requests,
       log,
       announce: (message) => this.send(message),
+      requestLost: (request) => this.#requestLost(request),
       listener: { ...received, requestEnded: (request) => this.#requestEnded(request) },
     });
     // Last: what the peer said already may be answered on the lanes.
@@ -172,5 +180,9 @@ export class PeerLink {
 
   #requestEnded(request: number): void {
     if (!this.#isClosed) this.#parts.listener.requestEnded(this, request);
+  }
+
+  #requestLost(request: number): void {
+    if (!this.#isClosed) this.#parts.listener.requestLost(this, request);
   }
 }

@@ -2,6 +2,7 @@
 // read progress. How peers find out about pieces and move them is behind `createPeerNode` (node.ts).
 import type { Manifest } from "@shoal/core/content/manifest";
 import type { ArtifactCid, PeerId } from "@shoal/core/ids";
+import type { BudgetConfig } from "./budgets.ts";
 
 /** Where an artifact's chunks are read from and written to; one for each artifact that a node joins. */
 export interface ArtifactStorage {
@@ -64,5 +65,7 @@ export interface PeerNode {
   /** Multiaddrs with real ports that others can dial, without the peer id. */
   addresses(): readonly string[];
   join(options: JoinOptions): Membership;
+  /** Bytes per second each way from now on; undefined for no limit. */
+  setBudgets(budgets: BudgetConfig): void;
   stop(): Promise<void>;
 }

@@ -23,7 +23,10 @@ export class StreamLane implements ChunkLane {
     this.#listener = listener;
     this.#decoder = new DataFrameDecoder((head) => listener.expects(head));
     listenTo(stream, {
-      portion: (bytes) => this.#read(bytes),
+      portion: (bytes) => {
+        this.#read(bytes);
+        this.#rest(bytes.length);
+      },
       ended: (error) => {
         this.abort(error ?? new Error("the data stream ended"));
         listener.ended(error);
@@ -54,6 +57,18 @@ export class StreamLane implements ChunkLane {
 
   abort(reason: unknown): void {
     this.#stream.abort(reason instanceof Error ? reason : new Error(String(reason)));
+  }
+
+  /** Stops reading while bytes come faster than they may. */
+  #rest(count: number): void {
+    const restMs = this.#listener.pauseMs(count);
+    if (this.#stream.status !== "open") return;
+    if (restMs > 0) {
+      this.#stream.pause();
+      setTimeout(() => this.#rest(0), restMs);
+    } else if (count === 0) {
+      this.#stream.resume();
+    }
   }
 
   #read(portion: Uint8Array): void {

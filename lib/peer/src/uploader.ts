@@ -3,6 +3,7 @@
 import type { LinkId, UploadOrder } from "@shoal/core/swarm/events";
 import type { Log } from "@shoal/daemon/log";
 import { dataHeadBytes, encodeDataHead } from "@shoal/core/wire/data-frames";
+import type { Budgets } from "./budgets.ts";
 import type { ChunkLane } from "./chunk-lane.ts";
 import type { SwarmMembership } from "./membership.ts";
 import type { PeerLink } from "./peer-link.ts";
@@ -16,11 +17,13 @@ interface Run {
 
 export class Uploader {
   readonly #log: Log;
+  readonly #budgets: Budgets;
   /** Uploads that are to end before their next run. */
   readonly #stopping: Set<string> = new Set();
 
-  constructor(log: Log) {
+  constructor({ log, budgets }: { readonly log: Log; readonly budgets: Budgets }) {
     this.#log = log;
+    this.#budgets = budgets;
   }
 
   stop(link: LinkId, request: number): void {
@@ -56,7 +59,10 @@ export class Uploader {
   ): Promise<UploadOutcome> {
     const { link, membership, lane, isStopped } = to;
     const end = firstChunk + count;
-    const read = (from: number): Promise<Run> => readRun(membership, lane, request, from, end);
+    const read = (from: number): Promise<Run> => {
+      const bytesMax = Math.min(lane.runBytesMax, this.#budgets.uploadRunBytesMax);
+      return readRun(membership, { lane, bytesMax }, request, from, end);
+    };
     let ahead: Promise<Run> | undefined = read(firstChunk);
     while (ahead !== undefined) {
       let run: Run;
@@ -66,6 +72,7 @@ export class Uploader {
         this.#log.error({ error, artifact: membership.cid, request }, "chunk unreadable");
         return "unreadable";
       }
+      await this.#budgets.mayUpload(membership.slot, membership.priority, run.frame.length);
       if (isStopped()) return "stopped";
       ahead = run.end < end ? read(run.end) : undefined;
       ahead?.catch(() => undefined);
@@ -83,7 +90,7 @@ export class Uploader {
 /** As many chunks from `from` on as one frame of the lane takes. */
 async function readRun(
   membership: SwarmMembership,
-  lane: ChunkLane,
+  { lane, bytesMax }: { readonly lane: ChunkLane; readonly bytesMax: number },
   request: number,
   from: number,
   end: number,
@@ -91,7 +98,7 @@ async function readRun(
   const { chunkBytes } = membership.manifest;
   let bytes = chunkBytes[from] ?? 0;
   let next = from + 1;
-  while (next < end && bytes + (chunkBytes[next] ?? 0) <= lane.runBytesMax) {
+  while (next < end && bytes + (chunkBytes[next] ?? 0) <= bytesMax) {
     bytes += chunkBytes[next] ?? 0;
     next += 1;
   }

@@ -108,7 +108,17 @@ export class BulkReceiver {
     } catch (error) {
       this.#end(error);
     }
-    return !this.#isOver;
+    return !this.#isOver && !this.#mustRest(count);
+  }
+
+  /** Whether bytes come faster than they may; goes on by itself. */
+  #mustRest(count: number): boolean {
+    const restMs = this.#dial.listener.pauseMs(count);
+    if (restMs <= 0) return false;
+    setTimeout(() => {
+      if (!this.#isOver && !this.#mustRest(0)) this.#socket.resume();
+    }, restMs);
+    return true;
   }
 
   #readAnswer(count: number): void {
@@ -133,8 +143,8 @@ export class BulkReceiver {
   #end(error: unknown): void {
     if (this.#isOver) return;
     const wasOpen = this.#isOpen;
-    this.close();
     this.#opened.reject(error);
+    this.close();
     if (wasOpen) this.#dial.listener.ended(error);
   }
 }
