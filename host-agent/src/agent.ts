@@ -17,6 +17,7 @@ import { lockFolder } from "@shoal/daemon/folder-lock";
 import { startLoop } from "@shoal/daemon/loop";
 import { bulkConfigOf } from "@shoal/peer/bulk-config";
 import { createPeerNode } from "@shoal/peer/node";
+import type { BudgetConfig } from "@shoal/peer/budgets";
 import type { PeerNode } from "@shoal/peer/peer-node";
 import { readBootId } from "@shoal/store/machine-facts";
 import { type Certificate, createCertificate } from "@shoal/trust/certificate";
@@ -27,6 +28,7 @@ import { Artifacts } from "./artifacts/artifacts.ts";
 import { releasesName, type AgentConfig } from "./config.ts";
 import { HostGoals } from "./goals.ts";
 import { PassportKeeper } from "./join.ts";
+import { type AgentMetrics, createAgentMetrics, serveMetrics } from "./metrics-endpoint.ts";
 import { startRepairs } from "./repair.ts";
 import { Reporter } from "./report.ts";
 import { requireReachable } from "./run-user.ts";
@@ -43,6 +45,8 @@ export interface Machine {
   readonly random: () => number;
   readonly isRoot: boolean;
   readonly nodePath: string;
+  /** Calls back whenever a person asks that the configuration be read again. */
+  readonly onReload: (listener: (read: () => AgentConfig) => void) => void;
 }
 
 interface Agent {
@@ -55,6 +59,7 @@ interface Agent {
   readonly seeders: Seeders;
   readonly passport: PassportKeeper;
   readonly goals: HostGoals;
+  readonly metrics: AgentMetrics;
 }
 
 const passportFileBytesMax = 64 * kibibyte;
@@ -83,9 +88,37 @@ export async function startAgent(
   context.signal.throwIfAborted();
   const node = await startNode(agent);
   context.lifecycle.defer("swarm", () => node.stop());
-  await startConverging(agent, node);
+  const artifacts = await startConverging(agent, node);
+  machine.onReload((read) => reloadBudgets(agent, node, read));
   const { hostId: host } = config;
-  return { host, peerId: agent.key.peerId, swarmAddresses: node.addresses() };
+  const facts = { host, peerId: agent.key.peerId, swarmAddresses: node.addresses() };
+  if (config.metricsPort === undefined) return facts;
+  const served = await serveMetrics(
+    {
+      metrics: agent.metrics,
+      sources: { traffic: () => node.traffic(), reusedBytes: () => artifacts.reusedBytes },
+    },
+    { host: config.metricsHost, port: config.metricsPort },
+  );
+  context.lifecycle.defer("metrics", () => served.stop());
+  return { ...facts, metricsPort: served.port };
+}
+
+function budgetsOf(config: AgentConfig): BudgetConfig {
+  const { uploadBytesPerSecondMax: uploadBytesPerSecond } = config;
+  const { downloadBytesPerSecondMax: downloadBytesPerSecond } = config;
+  return { uploadBytesPerSecond, downloadBytesPerSecond };
+}
+
+/** Budgets are the only settings that hold at once; a faulty configuration changes nothing. */
+function reloadBudgets({ context }: Agent, node: PeerNode, read: () => AgentConfig): void {
+  try {
+    const budgets = budgetsOf(read());
+    node.setBudgets(budgets);
+    context.log.info(budgets, "budgets read again");
+  } catch (error) {
+    context.log.error({ error }, "the configuration can't be read again; nothing changes");
+  }
 }
 
 /** What this host is and knows, from disk. */
@@ -128,10 +161,22 @@ async function openAgent(
     log,
   });
   await goals.load();
-  return { machine, context, config, key, certificate, trust, seeders, passport, goals };
+  return {
+    machine,
+    context,
+    config,
+    key,
+    certificate,
+    trust,
+    seeders,
+    passport,
+    goals,
+    metrics: createAgentMetrics(),
+  };
 }
 
 function startNode({
+  metrics,
   key,
   certificate,
   passport,
@@ -155,17 +200,20 @@ function startNode({
       isRevoked: trust.isRevoked,
       allows: (artifact, { region, environment }) =>
         region === config.region && goals.names(artifact, environment),
+      requestAnswered: (ms) => metrics.requestAnswered(ms),
       log: context.log,
     },
     {
       listen: config.swarmListen,
       bulk: bulkConfigOf(config),
+      budgets: budgetsOf(config),
+      memoryBytesMax: config.memoryBytesMax,
       seeder: false,
     },
   );
 }
 
-async function startConverging(agent: Agent, node: PeerNode): Promise<void> {
+async function startConverging(agent: Agent, node: PeerNode): Promise<Artifacts> {
   const { context, config, machine, seeders, passport, goals, trust } = agent;
   const { log, lifecycle } = context;
   const { now, monotonic } = machine;
@@ -219,6 +267,7 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<void> {
   };
   await converge();
   startLoops(agent, artifacts, converge);
+  return artifacts;
 }
 
 function startLoops(

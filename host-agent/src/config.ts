@@ -1,6 +1,6 @@
 // The agent's configuration: the only description of its settings.
 import { hostId, httpUrl, labels as labelsSchema, multiaddr, name, peerId } from "@shoal/api/names";
-import { gibibyte } from "@shoal/core/units";
+import { gibibyte, kibibyte, mebibyte } from "@shoal/core/units";
 import { hostname } from "node:os";
 import { z } from "zod";
 
@@ -61,6 +61,30 @@ export const agentConfig = z.strictObject({
     .boolean()
     .default(true)
     .describe("encrypt bulk sockets; false only where you trust the wire, and on all hosts"),
+  uploadBytesPerSecondMax: z
+    .int()
+    .min(64 * kibibyte)
+    .optional()
+    .describe("bytes per second to peers; no limit when absent; read again on SIGHUP"),
+  downloadBytesPerSecondMax: z
+    .int()
+    .min(64 * kibibyte)
+    .optional()
+    .describe(
+      "bytes per second from peers and seeders; no limit when absent; read again on SIGHUP",
+    ),
+  memoryBytesMax: z
+    .int()
+    .min(192 * mebibyte)
+    .default(256 * mebibyte)
+    .describe("resident memory to stay within; buffers for chunks are made to fit"),
+  metricsHost: z.string().min(1).default("127.0.0.1").describe("address for GET /metrics"),
+  metricsPort: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe("port for GET /metrics; 0 for a free one; no metrics when absent"),
   nodePath: z
     .string()
     .min(1)

@@ -17,6 +17,9 @@ if (sources.argv[0] === "verify") {
       random: Math.random,
       isRoot: process.getuid?.() === 0,
       nodePath: process.execPath,
+      onReload: (read) => {
+        process.on("SIGHUP", () => read(() => readConfig(checkedAgentConfig, sources)));
+      },
     }),
   );
 }

@@ -37,7 +37,11 @@ const saying: fc.Arbitrary<SwarmInput> = fc.oneof(
     firstChunk: chunk,
     count: fc.nat(5),
   }),
-  fc.record({ type: fc.constantFrom("cancelReceived", "rejectReceived", "requestLost"), link, request }),
+  fc.record({
+    type: fc.constantFrom("cancelReceived", "rejectReceived", "requestLost"),
+    link,
+    request,
+  }),
   fc.record({ type: fc.constant("chunkReceived" as const), link, request, chunk }),
   fc.record({
     type: fc.constant("permissionChanged" as const),

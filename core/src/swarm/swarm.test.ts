@@ -67,6 +67,15 @@ describe("asking", () => {
     expect(script.wait(60_000).take("request")).toHaveLength(0);
   });
 
+  test("asks the same peer again when what should have carried the chunks is gone", () => {
+    const script = new Script(smallPieces(1)).joinArtifact().openPeer(1, [0]);
+    const [first] = script.take("request");
+    script.tell({ type: "requestLost", link: 1, request: first?.request ?? -1 });
+    expect(script.take("request")).toMatchObject([{ link: 1, firstChunk: 0, count: 4 }]);
+    script.tell({ type: "requestLost", link: 1, request: first?.request ?? -1 });
+    expect(script.take("drop")).toHaveLength(0);
+  });
+
   test("asks another peer when one is late, and drops the late one in the end", () => {
     const script = new Script(smallPieces(2), { endgameCopies: 1 }).joinArtifact();
     script.openPeer(1, "all");

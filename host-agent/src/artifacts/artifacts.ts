@@ -54,6 +54,7 @@ export class Artifacts {
   #past: readonly FetchStatus[] = [];
   /** When what was served turned out to be wrong last. */
   readonly #mendedAt: Map<ArtifactCid, number> = new Map();
+  #reusedBytes = 0;
   #isStopping = false;
   #retry: NodeJS.Timeout | undefined;
 
@@ -122,6 +123,11 @@ export class Artifacts {
     return [...current.flatMap((each) => each.status() ?? []), ...this.#past];
   }
 
+  /** Bytes that were taken from older releases, since the start. */
+  get reusedBytes(): number {
+    return this.#reusedBytes;
+  }
+
   /** How far an artifact is, for a person; empty when there is nothing to say. */
   describe(cid: ArtifactCid): string {
     return this.#artifacts.get(cid)?.describe() ?? "";
@@ -175,6 +181,7 @@ export class Artifacts {
       onChange();
       await fetched;
       log.info({ ...artifact.status(), cid }, "an artifact is here");
+      this.#reusedBytes += artifact.status()?.bytesReused ?? 0;
       if (isCurrent()) onHeld(cid);
       if (!this.#deps.occupied().includes(cid)) this.#old.forgetAside(cid);
     } catch (error) {

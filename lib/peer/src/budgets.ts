@@ -56,6 +56,7 @@ export class Budgets {
 
   /** Bytes came. Answers how long their lane should stop; it is to ask again then, with no bytes. */
   received(bytes: Bytes): Millis {
+    if (!this.#download.isLimited) return 0;
     const now = performance.now();
     this.#download.spend(bytes, now);
     return Math.min(pauseMsMax, this.#download.waitMs(now));

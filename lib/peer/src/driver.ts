@@ -26,12 +26,14 @@ import { SwarmMembership } from "./membership.ts";
 import type { JoinOptions, PeerCandidate } from "./peer-node.ts";
 import type { PeerLink, PeerMessage, ReceivedRun } from "./peer-link.ts";
 import { Permissions } from "./permissions.ts";
+import type { Traffic, TrafficTotals } from "./traffic.ts";
 import { Uploader } from "./uploader.ts";
 
 export interface DriverDeps {
   readonly self: PeerId;
   readonly log: Log;
   readonly budgets: Budgets;
+  readonly traffic: Traffic;
   allows(artifact: ArtifactCid, passport: Passport): boolean;
   isRevoked(peer: PeerId): boolean;
   /** Opens a link, which is then told to `opened`. */
@@ -149,6 +151,13 @@ export class Driver {
     this.#handleInputs();
   }
 
+  /** What was moved so far, and what is going on. */
+  traffic(): TrafficTotals {
+    let requestsCount = 0;
+    for (const link of this.#links.values()) requestsCount += link.requestsCount;
+    return this.#deps.traffic.totals({ linksCount: this.#links.size, requestsCount });
+  }
+
   /** Leaves everything; links are the caller's to close. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -234,7 +243,8 @@ export class Driver {
 
   async #store(batch: Batch): Promise<void> {
     const { artifact, link: id, firstChunk, count } = batch;
-    const peer = this.#links.get(id)?.known.peerId ?? "";
+    const from = this.#links.get(id)?.known;
+    const peer = from?.peerId ?? "";
     const membership = this.#memberships.get(artifact);
     if (membership === undefined) {
       batch.settle();
@@ -246,6 +256,9 @@ export class Driver {
       for (const [index, right] of isRight.entries()) {
         const chunk = firstChunk + index;
         const type = right ? "chunkStored" : "chunkRefused";
+        const bytes = membership.manifest.chunkBytes[chunk] ?? 0;
+        if (right) this.#deps.traffic.stored(from, bytes);
+        else this.#deps.traffic.refused(bytes);
         this.#inputs.push({ type, artifact, chunk, link: id, peer });
       }
       this.#handleInputs();

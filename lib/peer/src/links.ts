@@ -14,6 +14,7 @@ import { greet, type HandshakeDeps } from "./handshake.ts";
 import type { Budgets } from "./budgets.ts";
 import type { BulkPort } from "./bulk/bulk-port.ts";
 import { type LinkListener, type LinkParts, PeerLink } from "./peer-link.ts";
+import type { Traffic } from "./traffic.ts";
 
 const controlProtocol = "/shoal/control/1";
 const dataProtocol = "/shoal/data/1";
@@ -23,6 +24,7 @@ export interface LinksDeps {
   readonly handshake: HandshakeDeps;
   readonly port: BulkPort;
   readonly budgets: Budgets;
+  readonly traffic: Traffic;
   readonly log: Log;
   /** A link is open; what the peer says follows. May close it at once. */
   opened(link: PeerLink): void;
@@ -119,7 +121,9 @@ export class Links {
     }
   }
 
-  #register(parts: Omit<LinkParts, "id" | "listener" | "port" | "budgets" | "log">): void {
+  #register(
+    parts: Omit<LinkParts, "id" | "listener" | "port" | "budgets" | "traffic" | "log">,
+  ): void {
     const { peerId } = parts.known;
     const old = this.#byPeer.get(peerId);
     if (this.#isStopped || (old !== undefined && this.#isPreferred(old, parts.isOurs))) {
@@ -129,12 +133,20 @@ export class Links {
       });
     }
     this.#lastId += 1;
-    const { port, budgets, log } = this.#deps;
+    const { port, budgets, traffic, log } = this.#deps;
     const listener: LinkListener = {
       ...this.#deps.listener,
       closed: (link, error) => this.#closed(link, error),
     };
-    const link = new PeerLink({ ...parts, port, budgets, log, id: this.#lastId, listener });
+    const link = new PeerLink({
+      ...parts,
+      port,
+      budgets,
+      traffic,
+      log,
+      id: this.#lastId,
+      listener,
+    });
     this.#byPeer.set(peerId, link);
     old?.close(new Error("the peer opened another link"));
     this.#dials.get(peerId)?.abort(new Error("the peer dialed first"));

@@ -1,8 +1,9 @@
 // A member of the swarm: composes libp2p, links and the scheduler's driver into a PeerNode.
 import type { Libp2p } from "@libp2p/interface";
-import { ShoalError } from "@shoal/core/error";
+import { assert, ShoalError } from "@shoal/core/error";
 import type { ArtifactCid, PeerId } from "@shoal/core/ids";
-import { stopStepMsMax } from "@shoal/core/limits";
+import { downloadBytesOpenMax, stopStepMsMax } from "@shoal/core/limits";
+import { mebibyte, type Bytes } from "@shoal/core/units";
 import { withDefaults } from "@shoal/core/swarm/config";
 import type { Log } from "@shoal/daemon/log";
 import type { Certificate } from "@shoal/trust/certificate";
@@ -14,6 +15,7 @@ import { Driver } from "./driver.ts";
 import { createLibp2pNode } from "./libp2p-node.ts";
 import { Links } from "./links.ts";
 import type { JoinOptions, Membership, PeerNode } from "./peer-node.ts";
+import { Traffic } from "./traffic.ts";
 
 export interface PeerNodeDeps {
   /** The node's own key: its peer id, and what its passport is about. */
@@ -28,6 +30,8 @@ export interface PeerNodeDeps {
   isRevoked(peerId: PeerId): boolean;
   /** Whether the bearer of a passport may take part in an artifact's swarm, as of now. */
   allows(artifact: ArtifactCid, passport: Passport): boolean;
+  /** Hears how long each request took that was answered whole. */
+  requestAnswered?(ms: number): void;
   readonly log: Log;
 }
 
@@ -40,24 +44,39 @@ export interface PeerNodeConfig {
   readonly budgets?: BudgetConfig;
   /** Whether this node hands out first copies. */
   readonly seeder: boolean;
+  /** Resident memory that the process should stay within; buffers are derived from it. */
+  readonly memoryBytesMax?: Bytes;
   /** Links at once; by default what limits.ts says for hosts and seeders. */
   readonly linksMax?: number;
 }
 
 const loopback: BulkConfig = { listen: ["/ip4/127.0.0.1/tcp/0"], isEncrypted: true };
 
+/** What a process takes before it moves anything: the runtime, libp2p, manifests, and some to spare. */
+const idleBytes = 160 * mebibyte;
+
+/** Half of what is left is for what was asked for and isn't stored, a quarter for buffers kept ready. */
+function buffersWithin(memoryBytesMax: Bytes | undefined): {
+  readonly downloadBytesOpenMax: Bytes;
+  readonly poolBytesMax: Bytes;
+} {
+  const left = (memoryBytesMax ?? idleBytes + 2 * downloadBytesOpenMax) - idleBytes;
+  assert(left >= 16 * mebibyte, "there is memory for buffers");
+  return { downloadBytesOpenMax: left / 2, poolBytesMax: left / 4 };
+}
+
 /** Starts a node. Rejects with `swarm_listen_failed` when it can't listen. */
-export async function createPeerNode(
-  deps: PeerNodeDeps,
-  { listen, seeder, linksMax, bulk = loopback, budgets: rates = {} }: PeerNodeConfig,
-): Promise<PeerNode> {
+export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig): Promise<PeerNode> {
+  const { listen, seeder, linksMax, bulk = loopback, budgets: rates = {} } = given;
+  const buffers = buffersWithin(given.memoryBytesMax);
   const config = withDefaults({
     seeder,
     // A seeder serves its whole region: nobody is nearer to it than others.
     zone: seeder ? "" : await ownZone(deps),
     ...(linksMax === undefined ? {} : { linksMax }),
+    downloadBytesOpenMax: buffers.downloadBytesOpenMax,
   });
-  const port = new BulkPort(deps, bulk);
+  const port = new BulkPort(deps, bulk, buffers);
   await port.start();
   const libp2p = await startLibp2p(deps, listen, config.linksMax).catch(async (error: unknown) => {
     await port.stop();
@@ -66,11 +85,13 @@ export async function createPeerNode(
   const addresses = (): readonly string[] => libp2p.getMultiaddrs().map(withoutPeerId);
   const { log } = deps;
   const budgets = new Budgets(rates);
+  const traffic = new Traffic(config.zone, (ms) => deps.requestAnswered?.(ms));
   const driver = new Driver(
     {
       self: deps.key.peerId,
       log,
       budgets,
+      traffic,
       allows: (artifact, passport) => deps.allows(artifact, passport),
       isRevoked: (peer) => deps.isRevoked(peer),
       dial: (peer, addresses) => links.dial(peer, addresses),
@@ -81,6 +102,7 @@ export async function createPeerNode(
     libp2p,
     port,
     budgets,
+    traffic,
     log,
     handshake: {
       passport: () => deps.passport(),
@@ -103,6 +125,7 @@ export async function createPeerNode(
     peerId: deps.key.peerId,
     addresses,
     join: (options: JoinOptions): Membership => driver.join(options),
+    traffic: () => driver.traffic(),
     setBudgets: (changed) => budgets.set(changed),
     stop: () => {
       budgets.stop();

@@ -7,13 +7,24 @@ interface OpenRequest {
   readonly chunkBytes: Uint32Array;
   /** The bulk socket that should bring it; 0 for the stream. */
   readonly lane: number;
+  readonly openedMs: number;
   next: number;
 }
 
 export class OpenRequests {
   readonly #open: Map<number, OpenRequest> = new Map();
+  /** Hears how long each took that was answered whole. */
+  readonly #answered: (ms: number) => void;
   /** Requests of lost bulk sockets: the other side may still end them, on the stream. */
   readonly #voided: Set<number> = new Set();
+
+  constructor(answered: (ms: number) => void) {
+    this.#answered = answered;
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
 
   /** Chunks `first` … `first + count - 1` were asked for; `chunkBytes` are the manifest's. */
   open(
@@ -24,7 +35,13 @@ export class OpenRequests {
     lane: number = 0,
   ): void {
     this.#voided.delete(request);
-    this.#open.set(request, { next: first, end: first + count, chunkBytes, lane });
+    this.#open.set(request, {
+      next: first,
+      end: first + count,
+      chunkBytes,
+      lane,
+      openedMs: performance.now(),
+    });
   }
 
   /**
@@ -49,7 +66,9 @@ export class OpenRequests {
     if (open === undefined) return 0;
     const count = chunksIn(open, length);
     open.next += count;
-    if (open.next === open.end) this.#open.delete(request);
+    if (open.next < open.end) return count;
+    this.#open.delete(request);
+    this.#answered(performance.now() - open.openedMs);
     return count;
   }
 

@@ -12,6 +12,7 @@ import type { ControlStream } from "./control-stream.ts";
 import { LinkLanes } from "./link-lanes.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { StreamLane } from "./stream-lane.ts";
+import type { Traffic } from "./traffic.ts";
 
 /** What the driver is told; lanes are this link's own affair. */
 export type PeerMessage = Exclude<ControlMessage, { readonly type: "lane" }>;
@@ -49,6 +50,7 @@ export interface LinkParts {
   readonly bulk: readonly string[];
   readonly port: BulkPort;
   readonly budgets: Budgets;
+  readonly traffic: Traffic;
   readonly log: Log;
   readonly listener: LinkListener;
 }
@@ -60,7 +62,7 @@ export class PeerLink {
   readonly isOurs: boolean;
   readonly openedAtMs: number = Date.now();
   readonly connection: Connection;
-  readonly #requests: OpenRequests = new OpenRequests();
+  readonly #requests: OpenRequests;
   readonly #parts: LinkParts;
   #stream: StreamLane | undefined;
   #lanes: LinkLanes | undefined;
@@ -73,6 +75,7 @@ export class PeerLink {
     this.isOurs = parts.isOurs;
     this.connection = parts.connection;
     this.#parts = parts;
+    this.#requests = new OpenRequests((ms) => parts.traffic.answered(ms));
   }
 
   /** Everything that the peer said and says goes to the listener from now on. */
@@ -111,6 +114,11 @@ export class PeerLink {
       message: (message) => this.#heard(message),
       ended: (error) => this.close(error),
     });
+  }
+
+  /** Requests of ours that aren't answered yet. */
+  get requestsCount(): number {
+    return this.#requests.size;
   }
 
   send(message: ControlMessage): void {

@@ -3,6 +3,7 @@
 import type { Manifest } from "@shoal/core/content/manifest";
 import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import type { BudgetConfig } from "./budgets.ts";
+import type { TrafficTotals } from "./traffic.ts";
 
 /** Where an artifact's chunks are read from and written to; one for each artifact that a node joins. */
 export interface ArtifactStorage {
@@ -65,6 +66,8 @@ export interface PeerNode {
   /** Multiaddrs with real ports that others can dial, without the peer id. */
   addresses(): readonly string[];
   join(options: JoinOptions): Membership;
+  /** What was moved so far, and what is going on. */
+  traffic(): TrafficTotals;
   /** Bytes per second each way from now on; undefined for no limit. */
   setBudgets(budgets: BudgetConfig): void;
   stop(): Promise<void>;

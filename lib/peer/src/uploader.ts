@@ -7,8 +7,15 @@ import type { Budgets } from "./budgets.ts";
 import type { ChunkLane } from "./chunk-lane.ts";
 import type { SwarmMembership } from "./membership.ts";
 import type { PeerLink } from "./peer-link.ts";
+import type { Traffic } from "./traffic.ts";
 
 export type UploadOutcome = "sent" | "stopped" | "unreadable";
+
+export interface UploaderDeps {
+  readonly log: Log;
+  readonly budgets: Budgets;
+  readonly traffic: Traffic;
+}
 
 interface Run {
   readonly frame: Uint8Array;
@@ -18,12 +25,14 @@ interface Run {
 export class Uploader {
   readonly #log: Log;
   readonly #budgets: Budgets;
+  readonly #traffic: Traffic;
   /** Uploads that are to end before their next run. */
   readonly #stopping: Set<string> = new Set();
 
-  constructor({ log, budgets }: { readonly log: Log; readonly budgets: Budgets }) {
+  constructor({ log, budgets, traffic }: UploaderDeps) {
     this.#log = log;
     this.#budgets = budgets;
+    this.#traffic = traffic;
   }
 
   stop(link: LinkId, request: number): void {
@@ -77,7 +86,9 @@ export class Uploader {
       ahead = run.end < end ? read(run.end) : undefined;
       ahead?.catch(() => undefined);
       try {
+        const bytes = run.frame.length - dataHeadBytes;
         await lane.send(run.frame);
+        this.#traffic.sent(bytes);
       } catch (error) {
         link.laneFailed(lane, error);
         return "stopped";

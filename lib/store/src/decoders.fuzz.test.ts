@@ -10,7 +10,7 @@ import { remoteError, ShoalError } from "@shoal/core/error";
 import { mebibyte } from "@shoal/core/units";
 import { Prng } from "@shoal/core/prng";
 import { ControlFrameDecoder, encodeControlFrame } from "@shoal/core/wire/control-frames";
-import { DataFrameDecoder, encodeDataHead } from "@shoal/core/wire/data-frames";
+import { DataFrameDecoder, DataFrameReader, encodeDataHead } from "@shoal/core/wire/data-frames";
 import { decodeMessage } from "@shoal/core/wire/message-codec";
 import { expect, test } from "vitest";
 import { decodePackRows, packEndBytes, packHeadBytes, packTailBytes } from "./pack-format.ts";
@@ -66,6 +66,20 @@ const decoders: readonly Decoder[] = [
     name: "data frames",
     valid: [Buffer.concat([encodeDataHead({ request: 1, chunk: 2, length: chunk.length }), chunk])],
     decode: (bytes) => drain(new DataFrameDecoder(({ request }) => request === 1), bytes),
+  },
+  {
+    name: "frames of bulk sockets",
+    valid: [Buffer.concat([encodeDataHead({ request: 1, chunk: 2, length: chunk.length }), chunk])],
+    decode: (bytes) => {
+      const expects = ({ request }: { request: number }): boolean => request === 1;
+      const reader = new DataFrameReader(expects, (length) => new Uint8Array(length));
+      for (let at = 0; at < bytes.length;) {
+        const part = bytes.subarray(at, at + reader.room().length);
+        reader.room().set(part);
+        reader.took(part.length);
+        at += part.length;
+      }
+    },
   },
   {
     name: "progress",

@@ -14,7 +14,7 @@ import { digest, toHex } from "@shoal/core/digest";
 import { ShoalError } from "@shoal/core/error";
 import type { PeerId } from "@shoal/core/ids";
 import { bulkOpenMsMax, bulkPendingMax, swarmAddressesMax } from "@shoal/core/limits";
-import { mebibyte } from "@shoal/core/units";
+import type { Bytes, Millis } from "@shoal/core/units";
 import { laneTokenBytes } from "@shoal/core/wire/message-codec";
 import type { Log } from "@shoal/daemon/log";
 import type { Certificate } from "@shoal/trust/certificate";
@@ -30,6 +30,13 @@ import { type BulkDial, BulkReceiver } from "./bulk-receiver.ts";
 import { BulkSender } from "./bulk-sender.ts";
 import { peerOf, tlsOptionsOf } from "./bulk-tls.ts";
 
+export interface BulkBounds {
+  /** Buffers that are kept ready. */
+  readonly poolBytesMax: Bytes;
+  /** How long a socket may take to be accepted; what limits.ts says when absent. */
+  readonly openMsMax?: Millis;
+}
+
 /** What a link waits for after it was told of a token. */
 interface Expected {
   readonly peerId: PeerId;
@@ -44,15 +51,14 @@ interface Pending {
   readonly settle: () => void;
 }
 
-const poolBytesMax = 24 * mebibyte;
-
 export class BulkPort {
   readonly #config: BulkConfig;
   readonly #log: Log;
   readonly #tls: TlsOptions;
   readonly #context: SecureContext;
   readonly #servers: Server[] = [];
-  readonly #pool: BufferPool = new BufferPool(poolBytesMax);
+  readonly #pool: BufferPool;
+  readonly #openMsMax: Millis;
   readonly #sockets: Set<Socket> = new Set();
   /** By the opening that is awaited. */
   readonly #expected: Map<string, Expected> = new Map();
@@ -61,7 +67,13 @@ export class BulkPort {
   #pendingCount = 0;
   #told: readonly string[] = [];
 
-  constructor(deps: { readonly log: Log; readonly certificate: Certificate }, config: BulkConfig) {
+  constructor(
+    deps: { readonly log: Log; readonly certificate: Certificate },
+    config: BulkConfig,
+    { poolBytesMax, openMsMax = bulkOpenMsMax }: BulkBounds,
+  ) {
+    this.#pool = new BufferPool(poolBytesMax);
+    this.#openMsMax = openMsMax;
     this.#config = config;
     this.#log = deps.log;
     this.#tls = tlsOptionsOf(deps.certificate);
@@ -110,7 +122,7 @@ export class BulkPort {
     let failure: unknown = new Error("no address");
     for (const address of addresses) {
       const receiver = new BulkReceiver(
-        { context: this.#context, pool: this.#pool },
+        { context: this.#context, pool: this.#pool, openMsMax: this.#openMsMax },
         address,
         dial,
       );
@@ -127,7 +139,7 @@ export class BulkPort {
   /** Whether a peer's port takes connections at all. */
   async isReachable(addresses: readonly BulkAddress[]): Promise<boolean> {
     for (const { host, port } of addresses) {
-      const socket = connect({ host, port, timeout: bulkOpenMsMax / 2 });
+      const socket = connect({ host, port, timeout: this.#openMsMax / 2 });
       socket.on("error", () => undefined);
       const ends = ["connect", "timeout", "close"].map(async (event) => {
         await once(socket, event);
@@ -152,7 +164,7 @@ export class BulkPort {
       clearTimeout(timer);
       this.#expected.delete(opening);
     };
-    const timer = setTimeout(forget, bulkOpenMsMax);
+    const timer = setTimeout(forget, this.#openMsMax);
     const accept = (socket: Socket): void => {
       forget();
       socket.write(token);
@@ -179,7 +191,7 @@ export class BulkPort {
   #createServer(): Server {
     const take = (socket: Socket): void => this.#take(socket);
     const server = this.#config.isEncrypted
-      ? createTlsServer({ ...this.#tls, handshakeTimeout: bulkOpenMsMax })
+      ? createTlsServer({ ...this.#tls, handshakeTimeout: this.#openMsMax })
       : createPlainServer(take);
     if (this.#config.isEncrypted) server.on("secureConnection", take);
     // Also those that never finish a handshake.
@@ -199,7 +211,7 @@ export class BulkPort {
       return;
     }
     this.#pendingCount += 1;
-    const timer = setTimeout(() => socket.destroy(), bulkOpenMsMax);
+    const timer = setTimeout(() => socket.destroy(), this.#openMsMax);
     const opening = new Uint8Array(laneTokenBytes);
     let filled = 0;
     const read = (part: Uint8Array): void => {

@@ -5,7 +5,7 @@ import { connect as connectTls, type SecureContext, type TLSSocket } from "node:
 import { digest, digestEquals } from "@shoal/core/digest";
 import { remoteError } from "@shoal/core/error";
 import type { PeerId } from "@shoal/core/ids";
-import { bulkOpenMsMax } from "@shoal/core/limits";
+import type { Millis } from "@shoal/core/units";
 import { DataFrameReader } from "@shoal/core/wire/data-frames";
 import type { LaneListener } from "../chunk-lane.ts";
 import type { BufferPool } from "./buffer-pool.ts";
@@ -22,6 +22,7 @@ export interface BulkDial {
 export interface BulkReceiverDeps {
   readonly context: SecureContext;
   readonly pool: BufferPool;
+  readonly openMsMax: Millis;
 }
 
 export class BulkReceiver {
@@ -38,7 +39,11 @@ export class BulkReceiver {
   /** When bytes came last, or when it was opened. */
   #heardMs: number = performance.now();
 
-  constructor({ context, pool }: BulkReceiverDeps, address: BulkAddress, dial: BulkDial) {
+  constructor(
+    { context, pool, openMsMax }: BulkReceiverDeps,
+    address: BulkAddress,
+    dial: BulkDial,
+  ) {
     this.#dial = dial;
     this.#pool = pool;
     this.#answer = new Uint8Array(dial.token.length);
@@ -46,7 +51,7 @@ export class BulkReceiver {
       (head) => dial.listener.expects(head),
       (length) => pool.take(length),
     );
-    this.#timer = setTimeout(() => this.#end(new Error("not open in time")), bulkOpenMsMax);
+    this.#timer = setTimeout(() => this.#end(new Error("not open in time")), openMsMax);
     const onread = {
       buffer: () => this.#room(),
       callback: (count: number) => this.#took(count),
