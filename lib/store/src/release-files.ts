@@ -86,7 +86,7 @@ export async function openReleaseFiles(
     await writeDurably(join(dir, manifestName), [encoded]);
   }
   const files = new ReleaseFiles(dir, manifest, cid, {
-    checkpointBytes: config.checkpointBytes ?? 64 * mebibyte,
+    checkpointBytes: config.checkpointBytes ?? 256 * mebibyte,
     bootId: config.bootId ?? (await readBootId()),
     reservedBytes: config.reservedBytes ?? 0,
     onWithdrawn: config.onWithdrawn ?? (() => {}),
