@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 import { mebibyte } from "@shoal/core/units";
 import { cpuSeconds, whenIdle } from "./cpu.ts";
 
-const script = join(import.meta.dirname, "libtorrent.py");
+const script = join(import.meta.dirname, "torrent_process.py");
 /** The system's own: packages of others don't reach another one. */
 const python = "/usr/bin/python3";
 const doneMsMax = 600_000;
