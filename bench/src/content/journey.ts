@@ -166,6 +166,7 @@ class Journey {
     const fetched = (await this.#fetches("host-1", artifact))[0];
     if (fetched === undefined) throw new Error("host-1 has fetched nothing");
     const disk = await shares(peaks, fetched.bytes);
+    process.stderr.write(`${JSON.stringify({ ...(await this.peaksMiB()), disk })}\n`);
     return {
       artifact,
       bytes: fetched.bytes,

@@ -79,6 +79,16 @@ function endsOf(chunks: readonly Uint8Array[]): number[] {
 }
 
 describe("chunker", () => {
+  test("doesn't depend on where in memory the bytes lie", () => {
+    const bytes = randomBytes(5, 1500 * kibibyte + 3);
+    const expected = cutsOf(bytes);
+    for (let offset = 1; offset < 4; offset += 1) {
+      const elsewhere = new Uint8Array(bytes.length + offset).subarray(offset);
+      elsewhere.set(bytes);
+      expect(cutsOf(elsewhere)).toEqual(expected);
+    }
+  });
+
   test("cuts the golden streams where every version has cut them", () => {
     const golden: { seed: number; bytes: number; blake3: string; cuts: number[] }[] = JSON.parse(
       readFileSync(goldenFile, "utf8"),
