@@ -126,4 +126,21 @@ describe("the demo's tables", () => {
       expect.stringMatching(/^eu-central\|host-1\|nothing\|unknown\|0 B\|0 B$/),
     );
   });
+
+  test("show with a host that isn't healthy what it said", () => {
+    const [one] = facts().hosts;
+    const [service] = one?.services ?? [];
+    if (one === undefined || service === undefined) throw new Error("the sample has a host");
+    const failed = { rollout: 1, release: "r1", code: "exited", message: "It exited with 1." };
+    const stopped = {
+      ...service,
+      healthy: false,
+      running: null,
+      state: "stopped" as const,
+      failed,
+    };
+    expect(lines({ hosts: [{ ...one, services: [stopped] }] })).toContainEqual(
+      expect.stringMatching(/\|nothing\|stopped\|10 B\|20 B\|It exited with 1\.$/),
+    );
+  });
 });

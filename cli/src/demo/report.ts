@@ -102,7 +102,7 @@ export function renderFacts(facts: DemoFacts): string {
     ]),
   );
   const releases = renderTable(
-    ["REGION", "HOST", "SERVICE", "RUNS", "STATE", "FETCHED FROM SEEDERS", "FROM PEERS"],
+    ["REGION", "HOST", "SERVICE", "RUNS", "STATE", "FETCHED FROM SEEDERS", "FROM PEERS", "WHY"],
     facts.hosts.map((host) => {
       const service = host.services.find((candidate) => candidate.service === facts.service);
       return [
@@ -113,6 +113,7 @@ export function renderFacts(facts: DemoFacts): string {
         service?.healthy === true ? "healthy" : (service?.state ?? "unknown"),
         formatBytes(sum(host.fetches.map((fetch) => fetch.bytesFromSeeders))),
         formatBytes(sum(host.fetches.map((fetch) => fetch.bytesFromPeers))),
+        service?.healthy === true ? "" : (service?.failed?.message ?? service?.waitsFor ?? ""),
       ];
     }),
   );

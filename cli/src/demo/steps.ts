@@ -85,7 +85,10 @@ export async function deployVersion(
     },
   );
   const endedAt = performance.now();
-  const hosts = await waitForHosts(context, versions, expected, stage);
+  // Where the release was refused and there is no other one to go back to, nothing is left to wait for.
+  const mayConverge = rollout.state === "SUCCEEDED" || expected !== build.version;
+  const waitMs = mayConverge ? convergeDeadlineMs : 0;
+  const hosts = await waitForHosts(context, versions, { expected, waitMs }, stage);
   const converged = hosts.filter((host) => runs(context.plan, host, versions, expected)).length;
   stage.done(`${rollout.state}, ${converged}/${context.hosts} hosts run ${expected} healthily`);
   return {
@@ -106,10 +109,10 @@ export async function deployVersion(
 async function waitForHosts(
   context: StoryContext,
   versions: Readonly<Record<string, string>>,
-  expected: string,
+  { expected, waitMs }: { readonly expected: string; readonly waitMs: number },
   stage: Stage,
 ): Promise<readonly HostStatus[]> {
-  const deadlineAt = performance.now() + convergeDeadlineMs;
+  const deadlineAt = performance.now() + waitMs;
   for (;;) {
     const hosts = await readHosts(context.client, undefined);
     const converged = hosts.filter((host) => runs(context.plan, host, versions, expected)).length;
