@@ -1,8 +1,10 @@
 // Runs one scenario and says how it went.
+import type { SwarmConfig } from "@shoal/core/swarm/config";
 import { StreamDigest, toHex } from "@shoal/core/digest";
 import { Prng } from "@shoal/core/prng";
 import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
 import type { Bytes, Millis } from "@shoal/core/units";
+import { Checker } from "./checker.ts";
 import { populate, scheduleDeaths } from "./population.ts";
 import { bytesPerMs, type Scenario } from "./scenario.ts";
 import type { SimHost } from "./sim-host.ts";
@@ -17,6 +19,10 @@ export interface RunReport {
   readonly healthyP99Ms: Millis;
   /** Whether every host that neither lies nor is silent has finished. */
   readonly isDone: boolean;
+  /** Of honest hosts that didn't finish: who, and what each waits for. */
+  readonly unfinished: readonly string[];
+  /** The first order of a host that none may give; the run ended there. Only in checked runs. */
+  readonly violation: string | undefined;
   readonly events: number;
   readonly wallMs: number;
   readonly bytesFromSeeders: Bytes;
@@ -54,39 +60,54 @@ export function runScenario(scenario: Scenario, onProgress: OnProgress): RunRepo
     killed: (host) => done.delete(host),
   });
   const logPieces = scenario.hosts * world.pieces.count <= loggedPiecesMax || scenario.seedersDie;
-  const hosts = populate(world, { logPieces });
+  const checker = logPieces ? new Checker(world) : undefined;
+  world.inspector = checker;
+  const hosts = populate(world, { logPieces, ...budgetsOf(scenario) });
   scheduleDeaths(world, hosts, new Prng(scenario.seed).child(7));
   const honest = hosts.filter(isHonest);
   let soon = eventsBetweenProgress;
-  const isDone = world.run(scenario.patienceMs, () => {
+  world.run(scenario.patienceMs, () => {
     if (world.events >= soon) {
       soon += eventsBetweenProgress;
       onProgress(world, done.size);
     }
     if (scenario.seedersDie && pieces.count === world.pieces.count) killSeeders(world);
-    return done.size === honest.length;
+    return done.size === honest.length || checker?.violation !== undefined;
   });
   const wallMs = performance.now() - startedAt;
-  const ended = { isDone, events: world.events, wallMs, logDigest: log.finish() };
+  const violation = checker?.violation;
+  const isDone = violation === undefined && done.size === honest.length;
+  const ended = { isDone, violation, events: world.events, wallMs, logDigest: log.finish() };
   return { ...ended, ...outcomeOf(world, honest) };
 }
 
 function outcomeOf(
   world: World,
   honest: readonly SimHost[],
-): Omit<RunReport, "isDone" | "events" | "wallMs" | "logDigest"> {
+): Omit<RunReport, "isDone" | "violation" | "events" | "wallMs" | "logDigest"> {
   const total = (of: "bytesFromSeeders" | "bytesDiscarded" | "bytesRefused"): Bytes =>
     honest.reduce((sum, host) => sum + (host.progress?.[of] ?? 0), 0);
   const healthy = honest.filter(({ nature, life }) => !nature.isSlow && life === 0);
   return {
     boundMs: boundMs(world.scenario, world.pieces.count),
     tookMs: timesOf(honest),
+    unfinished: honest.filter(({ completeMs }) => completeMs === undefined).map(waitOf),
     healthyP99Ms: quantile(timesOf(healthy), 0.99),
     lastMs: Math.max(...honest.map(({ completeMs = Infinity }) => completeMs)),
     bytesFromSeeders: total("bytesFromSeeders"),
     bytesDiscarded: total("bytesDiscarded"),
     bytesRefused: total("bytesRefused"),
   };
+}
+
+function waitOf(host: SimHost): string {
+  const { index, progress } = host;
+  return `host ${index}: ${progress === undefined ? "it is dead" : progress.waitsFor}`;
+}
+
+function budgetsOf({ memoryBytes, farMbit }: Scenario): Partial<SwarmConfig> {
+  const farBytesPerMs = farMbit === 0 ? Infinity : bytesPerMs(farMbit);
+  return { downloadBytesOpenMax: memoryBytes, farBytesPerMs };
 }
 
 function timesOf(hosts: readonly SimHost[]): readonly Millis[] {

@@ -22,10 +22,12 @@ export const scenarioSchema = z.strictObject({
   seeders: z.int().min(1).max(100).optional(),
   seederMbit: rate.optional(),
   diskBytesPerMs: rate.optional(),
+  memoryBytes: z.int().min(1).max(artifactBytesMax).optional(),
+  farMbit: z.number().min(0).max(1e6).optional(),
   joinMs: millis.optional(),
   slowShare: share.optional(),
   slowFactor: z.number().min(0.001).max(1).optional(),
-  deathsPerMinute: share.optional(),
+  deathsPerMinute: z.number().min(0).max(1000).optional(),
   comeBackMs: millis.optional(),
   wipedShare: share.optional(),
   faultsEndMs: millis.optional(),
@@ -38,9 +40,14 @@ export const scenarioSchema = z.strictObject({
 
 export type ScenarioFields = { -readonly [Field in keyof Scenario]?: Scenario[Field] };
 
-/** Reads a scenario file; `config_invalid` says everything that is wrong with it. */
-export function readScenario(path: string): ScenarioFields {
-  const text = readFileSync(path, "utf8");
+/**
+ * Reads a scenario file, or takes the scenario itself where the text begins with a brace;
+ * `config_invalid` says everything that is wrong with it.
+ */
+export function readScenario(pathOrJson: string): ScenarioFields {
+  const isJson = pathOrJson.startsWith("{");
+  const path = isJson ? "scenario" : pathOrJson;
+  const text = isJson ? pathOrJson : readFileSync(path, "utf8");
   const wrong = (message: string): ShoalError =>
     new ShoalError("config_invalid", `${path}: ${message}`, { blame: "local" });
   if (text.length > manifestBytesMax) throw wrong("too long for a scenario");

@@ -1,5 +1,6 @@
 // What a simulated world is like. One world is one region: hosts of other regions get their bytes from
 // their own seeders. docs/SIMULATOR.md says what each field means to the result.
+import { downloadBytesOpenMax } from "@shoal/core/limits";
 import { kibibyte, mebibyte, type Bytes, type Millis } from "@shoal/core/units";
 
 export interface Scenario {
@@ -19,6 +20,10 @@ export interface Scenario {
   readonly seederMbit: number;
   /** Hashing and writing, one chunk after the other. */
   readonly diskBytesPerMs: number;
+  /** What each host may have asked for and not yet stored. */
+  readonly memoryBytes: Bytes;
+  /** What each host may send to other zones; 0 is no limit. */
+  readonly farMbit: number;
   /** Hosts join evenly over this time. */
   readonly joinMs: Millis;
   readonly slowShare: number;
@@ -55,6 +60,8 @@ export function scenarioWith(given: Partial<Scenario>): Scenario {
     seeders: 1,
     seederMbit: mbit,
     diskBytesPerMs: 1_000_000,
+    memoryBytes: downloadBytesOpenMax,
+    farMbit: 0,
     joinMs: 0,
     slowShare: 0,
     slowFactor: 0.1,

@@ -22,6 +22,7 @@ export const artifactCid: string = `b${"a".repeat(58)}`;
 export interface HostWorld {
   readonly now: Millis;
   readonly pieces: PieceMap;
+  readonly inspector: Inspector | undefined;
   readonly armTimer: (host: SimHost, at: Millis) => void;
   readonly dial: (host: SimHost, peerId: string) => void;
   readonly closeLink: (host: SimHost, link: number) => void;
@@ -31,6 +32,14 @@ export interface HostWorld {
   readonly say: (host: SimHost, output: SaidOutput) => void;
   readonly completed: (host: SimHost) => void;
   readonly log: (host: SimHost, event: SwarmLogEvent) => void;
+}
+
+/** Is shown every fact and every order of a world's hosts; see checker.ts. */
+export interface Inspector {
+  readonly before: (host: SimHost, input: SwarmInput) => void;
+  readonly after: (host: SimHost, input: SwarmInput) => void;
+  readonly ordered: (host: SimHost, output: SwarmOutput, config: SwarmConfig) => void;
+  readonly died: (host: SimHost) => void;
 }
 
 export type SaidOutput = Extract<
@@ -110,6 +119,7 @@ export class SimHost {
     this.announced = 0;
     this.#timerMs = Infinity;
     this.#swarm = new Swarm(this.#config, prng);
+    this.#world.inspector?.died(this);
   }
 
   /** Notes that a chunk is on the disk. */
@@ -120,8 +130,14 @@ export class SimHost {
   /** One input, and all orders that follow. */
   tell(input: SwarmInput): void {
     const swarm = this.#swarm;
+    const { inspector } = this.#world;
+    inspector?.before(this, input);
     swarm.handle(input, this.#world.now);
-    for (let out = swarm.poll(); out !== undefined; out = swarm.poll()) this.#perform(out);
+    for (let out = swarm.poll(); out !== undefined; out = swarm.poll()) {
+      inspector?.ordered(this, out, this.#config);
+      this.#perform(out);
+    }
+    inspector?.after(this, input);
     const dueMs = swarm.nextDeadline();
     if (dueMs === undefined || dueMs >= this.#timerMs) return;
     this.#timerMs = Math.max(dueMs, this.#world.now);

@@ -3,6 +3,7 @@ import { gibibyte, kibibyte, mebibyte } from "@shoal/core/units";
 import { InvalidArgumentError, type Command } from "commander";
 import { rounded, type Measured } from "../result.ts";
 import { readScenario, type ScenarioFields } from "./scenario-file.ts";
+import { replayCommand, search } from "./search.ts";
 import { quantile, runScenario, type RunReport } from "./run.ts";
 import { scenarioWith, type Scenario } from "./scenario.ts";
 import type { World } from "./world.ts";
@@ -15,6 +16,7 @@ interface SimOptions {
   readonly size?: number;
   readonly mbit?: number;
   readonly seed?: number;
+  readonly search?: number;
   readonly json?: boolean;
 }
 
@@ -31,14 +33,43 @@ export function addSimBench(program: Command, finish: Finish): void {
     .option("--size <bytes>", "size of the artifact, like 256MiB or 10GiB", parseBytes)
     .option("--mbit <number>", "rate of each host, up and down", Number)
     .option("--seed <number>", "everything random follows from it", Number)
+    .option("--search <number>", "look through so many small worlds with faults", Number)
     .option("--json", "print the JSON line alone")
     .action((options: SimOptions) => {
+      if (options.search !== undefined) return runSearch(options, finish);
       const scenario = scenarioWith({ ...options.scenario, ...fieldsOf(options) });
       const report = runScenario(scenario, showProgress);
       finish("sim", measuredOf(scenario, report), options.json === true);
       // Who should have finished and didn't: a failure of liveness, like 2 for a wrong call.
-      if (!report.isDone) process.exitCode = 3;
+      if (!report.isDone) process.exitCode = report.violation === undefined ? 3 : 4;
+      const { violation, unfinished } = report;
+      for (const what of violation === undefined ? unfinished.slice(0, 5) : [violation]) {
+        process.stderr.write(`${what}\n`);
+      }
+      return undefined;
     });
+}
+
+/** Ends with 3 or 4 like a run, and with the command that runs the failing world again. */
+function runSearch({ search: count = 0, seed = 1, json }: SimOptions, finish: Finish): void {
+  const startedAt = performance.now();
+  const found = search(seed, count, (index) => showWorlds(index, count));
+  const wallSeconds = rounded((performance.now() - startedAt) / 1000);
+  const worlds = found === undefined ? count : found.seed - seed + 1;
+  const figures = { worlds, failures: found === undefined ? 0 : 1, wallSeconds };
+  finish(
+    "sim-search",
+    { settings: { seed, worlds: count }, runs: [figures], figures },
+    json === true,
+  );
+  if (found === undefined) return;
+  const { kind, what } = found.failure;
+  process.exitCode = kind === "liveness" ? 3 : 4;
+  process.stderr.write(`seed ${found.seed}, ${kind}: ${what}\n${replayCommand(found.scenario)}\n`);
+}
+
+function showWorlds(index: number, count: number): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r${index} of ${count} worlds `);
 }
 
 function fieldsOf({ hosts, size, mbit, seed }: SimOptions): ScenarioFields {

@@ -13,7 +13,14 @@ import { Introductions } from "./introductions.ts";
 import { Messages } from "./messages.ts";
 import { Network, type Flow } from "./network.ts";
 import { bytesPerMs, type Scenario } from "./scenario.ts";
-import { SimHost, slot, type HostWorld, type Nature, type SaidOutput } from "./sim-host.ts";
+import {
+  SimHost,
+  slot,
+  type HostWorld,
+  type Inspector,
+  type Nature,
+  type SaidOutput,
+} from "./sim-host.ts";
 
 const kinds = {
   segment: 0,
@@ -39,6 +46,8 @@ export class World implements HostWorld {
   readonly pieces: PieceMap;
   readonly hosts: SimHost[] = [];
   readonly network: Network;
+  /** Set before hosts are added. */
+  inspector: Inspector | undefined;
   readonly #watcher: WorldWatcher;
   readonly #queue = new EventQueue();
   readonly #messages = new Messages();
@@ -124,6 +133,11 @@ export class World implements HostWorld {
       this.#dispatch(queue);
     }
     return true;
+  }
+
+  /** Whether a link of a host leads to another zone. */
+  isFar(host: SimHost, link: number): boolean {
+    return this.#other(link, host).known.zone !== host.known.zone;
   }
 
   armTimer(host: SimHost, at: Millis): void {
@@ -218,7 +232,7 @@ export class World implements HostWorld {
   }
 
   #connect(host: SimHost, peerId: string, other: SimHost | undefined): void {
-    if (other === undefined || !other.isAlive || this.#areLinked(host, other)) {
+    if (other === undefined || other === host || !other.isAlive || this.#areLinked(host, other)) {
       host.tell({ type: "dialFailed", peer: peerId });
       return;
     }

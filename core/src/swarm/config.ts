@@ -31,10 +31,15 @@ export interface SwarmConfig {
   readonly windowMs: Millis;
   readonly uploadSlots: number;
   readonly uploadSlotsForNewcomers: number;
+  /** Newcomers served at once: the fewer, the sooner each can pass on what it got. */
+  readonly newcomersAtOnce: number;
   /** A peer that offers fewer pieces of an artifact is a newcomer. */
   readonly newcomerPieces: number;
   /** How much sooner than others a peer of the same zone is served: it waits less, and nobody starves. */
   readonly nearHeadStartMs: Millis;
+  /** What may be sent to other zones: so much over time, and so much at once after a pause. */
+  readonly farBytesPerMs: number;
+  readonly farBurstBytes: Bytes;
   /**
    * How much sooner a peer is served for each piece that it has less than we, and at most: less than a
    * stall. Without, the last of 100 hosts took 1.26 times the bound (2 GiB), half of them 1.09.
@@ -93,8 +98,11 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     windowMs: 150,
     uploadSlots: uploadSlotsMax,
     uploadSlotsForNewcomers,
+    newcomersAtOnce: 3,
     newcomerPieces: 4,
     nearHeadStartMs: 200,
+    farBytesPerMs: Infinity,
+    farBurstBytes: 8 * mebibyte,
     behindHeadStartMs: 30,
     behindHeadStartMsMax: 4000,
     haveDelayMs: 50,

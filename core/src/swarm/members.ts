@@ -156,7 +156,11 @@ export class Members {
   /** A newcomer hears of other members that can be dialed. */
   #tellPeers(peer: Peer): void {
     const { artifact, link } = peer;
-    const others = artifact.peers.filter((p) => p !== peer && p.link.known.addresses.length > 0);
+    // Of a peer that died and came back, the old link may not have ended yet: nobody hears of itself.
+    const { peerId } = link.known;
+    const others = artifact.peers.filter(
+      ({ link: { known } }) => known.peerId !== peerId && known.addresses.length > 0,
+    );
     const sample = [];
     while (others.length > 0 && sample.length < peersPerMessageMax) {
       const place = this.#deps.state.prng.below(others.length);

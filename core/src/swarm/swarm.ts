@@ -105,27 +105,6 @@ export class Swarm {
     };
   }
 
-  stats(): unknown {
-    let open = 0,
-      queued = 0,
-      active = 0;
-    for (const l of this.#state.links.values()) {
-      open += l.requests.length;
-      queued += l.queue.length;
-      if (l.active) active++;
-    }
-    let askable = 0;
-    for (const a of this.#state.artifacts.values())
-      for (let i = 0; i < a.rarity.size; i++) if (a.rarity.copies(a.rarity.at(i)) > 0) askable++;
-    return {
-      open,
-      queued,
-      active,
-      askable,
-      links: this.#state.links.size,
-      mb: this.#state.bytesOpen / 2 ** 20,
-    };
-  } // DBG
   #apply(input: SwarmInput, now: Millis): void {
     switch (input.type) {
       case "artifactJoined":
@@ -350,6 +329,8 @@ export class Swarm {
       for (const link of this.#downloads.watch(now)) this.#drop(link, "stalled", now);
     }
     if (timers.take("endgame", now)) this.#state.touchAll();
+    // What waited for it is chosen after every input.
+    timers.take("budget", now);
     if (timers.take("offers", now)) this.#handout.touchAll();
     if (!timers.take("idle", now) || links.size === 0) return;
     for (const link of links.values()) {

@@ -1,7 +1,15 @@
 // The machine's deadlines: one for each concern, the earliest of them is what the driver waits for.
 import type { Millis } from "../units.ts";
 
-export const timerKinds = ["haves", "stall", "endgame", "offers", "dial", "idle"] as const;
+export const timerKinds = [
+  "haves",
+  "stall",
+  "endgame",
+  "offers",
+  "dial",
+  "idle",
+  "budget",
+] as const;
 export type TimerKind = (typeof timerKinds)[number];
 
 export class Timers {
@@ -12,6 +20,7 @@ export class Timers {
     offers: Infinity,
     dial: Infinity,
     idle: Infinity,
+    budget: Infinity,
   };
 
   /** Makes a deadline at least this early. */

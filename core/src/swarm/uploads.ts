@@ -6,7 +6,7 @@
 //
 // Invariants: a link has at most one active upload; each request ends by its last chunk or a reject.
 import { uploadsQueuedPerLinkMax } from "../limits.ts";
-import type { ChunkIndex, Millis } from "../units.ts";
+import type { Bytes, ChunkIndex, Millis } from "../units.ts";
 import { hasBit } from "./bitfield.ts";
 import type { RequestId, RequestReceived, UploadEnded } from "./events.ts";
 import type { Link, Peer } from "./peers.ts";
@@ -28,9 +28,13 @@ export class Uploads {
   #activeCount = 0;
   /** Of the active ones, those that aren't for newcomers. */
   #settledCount = 0;
+  /** What may be sent to other zones as of `#farMs`; below zero by what the last upload took beyond. */
+  #farBytesLeft: Bytes;
+  #farMs: Millis = 0;
 
   constructor(state: SwarmState) {
     this.#state = state;
+    this.#farBytesLeft = state.config.farBurstBytes;
   }
 
   /** Queues a request of a peer. "illegal" when no version of this protocol would send it. */
@@ -87,10 +91,7 @@ export class Uploads {
     this.#free(link);
     link.servedMs = now;
     if (outcome === "sent") {
-      const { pieces } = active.peer.artifact;
-      const end = active.firstChunk + active.count;
-      active.peer.artifact.bytesSent +=
-        pieces.chunkOffset(end) - pieces.chunkOffset(active.firstChunk);
+      active.peer.artifact.bytesSent += bytesOf(active);
     } else {
       this.#state.outputs.reject(link.id, request);
     }
@@ -117,6 +118,7 @@ export class Uploads {
     this.#activeCount += 1;
     if (!upload.isNewcomers) this.#settledCount += 1;
     const { request, firstChunk, count } = upload;
+    if (!link.isNear) this.#farBytesLeft -= bytesOf(upload);
     this.#state.outputs.upload(link.id, upload.peer.artifact.slot, request, firstChunk, count);
     return upload;
   }
@@ -124,13 +126,21 @@ export class Uploads {
   #choose(now: Millis): Link | undefined {
     const { uploadSlots, uploadSlotsForNewcomers, nearHeadStartMs } = this.#state.config;
     const onlyNewcomers = this.#settledCount >= uploadSlots - uploadSlotsForNewcomers;
+    const noNewcomers =
+      this.#activeCount - this.#settledCount >= this.#state.config.newcomersAtOnce;
+    const mayLeaveZone = this.#mayLeaveZone(now);
     let best: Link | undefined;
     let bestPriority = -Infinity;
     let bestWaitMs = -Infinity;
     for (const link of this.#waiting) {
       const first = link.queue[0];
       if (first === undefined || link.active !== undefined) continue;
-      if (onlyNewcomers && !this.#isNewcomer(first.peer)) continue;
+      const isNewcomer = this.#isNewcomer(first.peer);
+      if (isNewcomer ? noNewcomers : onlyNewcomers) continue;
+      if (!link.isNear && !mayLeaveZone) {
+        this.#state.timers.lower("budget", this.#farDueMs());
+        continue;
+      }
       const { priority } = first.peer.artifact;
       const nearMs = link.isNear ? nearHeadStartMs : 0;
       const waitMs = now - link.servedMs + nearMs + this.#behindHeadStartMs(first.peer);
@@ -140,6 +150,21 @@ export class Uploads {
       bestWaitMs = waitMs;
     }
     return best;
+  }
+
+  /** A budget that fills again with time: an upload may begin while something is left. */
+  #mayLeaveZone(now: Millis): boolean {
+    const { farBytesPerMs, farBurstBytes } = this.#state.config;
+    if (farBytesPerMs === Infinity) return true;
+    const filled = this.#farBytesLeft + farBytesPerMs * (now - this.#farMs);
+    this.#farBytesLeft = Math.min(farBurstBytes, filled);
+    this.#farMs = now;
+    return this.#farBytesLeft > 0;
+  }
+
+  /** A moment after the budget is above zero again: fractions can fall a little short for ever. */
+  #farDueMs(): Millis {
+    return this.#farMs + 1 - this.#farBytesLeft / this.#state.config.farBytesPerMs;
   }
 
   #behindHeadStartMs({ artifact, offeredCount }: Peer): Millis {
@@ -173,4 +198,9 @@ export class Uploads {
     this.#activeCount -= 1;
     link.active = undefined;
   }
+}
+
+function bytesOf({ peer, firstChunk, count }: Upload): Bytes {
+  const { pieces } = peer.artifact;
+  return pieces.chunkOffset(firstChunk + count) - pieces.chunkOffset(firstChunk);
 }
