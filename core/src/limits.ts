@@ -428,12 +428,12 @@ export const requestsOpenMax = 4096;
 export const requestsPerLinkMax = 64;
 export const uploadsQueuedPerLinkMax = 96;
 /** Bytes asked for and not yet stored, over all links: what received chunks can take of a host's memory. */
-export const downloadBytesOpenMax = 48 * mebibyte;
+export const downloadBytesOpenMax = 64 * mebibyte;
 /** Bounds of the bytes asked for on one link; between them the window follows the measured delivery. */
 export const windowBytesMin = 512 * kibibyte;
 export const windowBytesMax = 16 * mebibyte;
 /** Requests that a node answers at once; others wait in their queues. Some are kept for newcomers. */
-export const uploadSlotsMax = 8;
+export const uploadSlotsMax = 12;
 export const uploadSlotsForNewcomers = 2;
 /** Messages that wait to be sent, or came before the link is open; a peer that causes more is dropped. */
 export const controlQueueBytesMax = 4 * mebibyte;

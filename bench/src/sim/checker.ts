@@ -31,7 +31,7 @@ interface Books {
 
 export interface CheckerDeps {
   readonly pieces: PieceMap;
-  readonly now: () => Millis;
+  readonly now: Millis;
   /** Whether the other end of a host's link is in another zone. */
   readonly isFar: (host: SimHost, link: number) => boolean;
 }

@@ -12,7 +12,8 @@ registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
     if (!url.endsWith(`/core/src/swarm/${file}`)) return loaded;
-    const source = String(loaded.source);
+    const source =
+      typeof loaded.source === "string" ? loaded.source : new TextDecoder().decode(loaded.source);
     assert(source.split(right).length === 2, "a mutant's place is there once");
     return { ...loaded, source: source.replace(right, wrong) };
   },

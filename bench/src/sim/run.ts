@@ -26,6 +26,7 @@ export interface RunReport {
   readonly events: number;
   readonly wallMs: number;
   readonly bytesFromSeeders: Bytes;
+  readonly bytesFromPeers: Bytes;
   readonly bytesDiscarded: Bytes;
   readonly bytesRefused: Bytes;
   /** Of all log events with their hosts, in order: the same for the same scenario on every machine. */
@@ -44,7 +45,12 @@ export function boundMs({ artifactBytes, mbit, hosts }: Scenario, pieces: number
   return (artifactBytes / bytesPerMs(mbit)) * (1 + Math.floor(Math.log2(hosts)) / pieces);
 }
 
-export function runScenario(scenario: Scenario, onProgress: OnProgress): RunReport {
+/** `config` is for hosts that aren't ours: a baseline. */
+export function runScenario(
+  scenario: Scenario,
+  onProgress: OnProgress,
+  config: Partial<SwarmConfig> = {},
+): RunReport {
   const startedAt = performance.now();
   const done = new Set<SimHost>();
   const log = new EventLog();
@@ -62,7 +68,7 @@ export function runScenario(scenario: Scenario, onProgress: OnProgress): RunRepo
   const logPieces = scenario.hosts * world.pieces.count <= loggedPiecesMax || scenario.seedersDie;
   const checker = logPieces ? new Checker(world) : undefined;
   world.inspector = checker;
-  const hosts = populate(world, { logPieces, ...budgetsOf(scenario) });
+  const hosts = populate(world, { logPieces, ...budgetsOf(scenario), ...config });
   scheduleDeaths(world, hosts, new Prng(scenario.seed).child(7));
   const honest = hosts.filter(isHonest);
   let soon = eventsBetweenProgress;
@@ -85,8 +91,9 @@ function outcomeOf(
   world: World,
   honest: readonly SimHost[],
 ): Omit<RunReport, "isDone" | "violation" | "events" | "wallMs" | "logDigest"> {
-  const total = (of: "bytesFromSeeders" | "bytesDiscarded" | "bytesRefused"): Bytes =>
-    honest.reduce((sum, host) => sum + (host.progress?.[of] ?? 0), 0);
+  const total = (
+    of: "bytesFromSeeders" | "bytesFromPeers" | "bytesDiscarded" | "bytesRefused",
+  ): Bytes => honest.reduce((sum, host) => sum + (host.progress?.[of] ?? 0), 0);
   const healthy = honest.filter(({ nature, life }) => !nature.isSlow && life === 0);
   return {
     boundMs: boundMs(world.scenario, world.pieces.count),
@@ -95,6 +102,7 @@ function outcomeOf(
     healthyP99Ms: quantile(timesOf(healthy), 0.99),
     lastMs: Math.max(...honest.map(({ completeMs = Infinity }) => completeMs)),
     bytesFromSeeders: total("bytesFromSeeders"),
+    bytesFromPeers: total("bytesFromPeers"),
     bytesDiscarded: total("bytesDiscarded"),
     bytesRefused: total("bytesRefused"),
   };

@@ -22,6 +22,7 @@ export const scenarioSchema = z.strictObject({
   seeders: z.int().min(1).max(100).optional(),
   seederMbit: rate.optional(),
   diskBytesPerMs: rate.optional(),
+  bucketMbit: rate.optional(),
   memoryBytes: z.int().min(1).max(artifactBytesMax).optional(),
   farMbit: z.number().min(0).max(1e6).optional(),
   joinMs: millis.optional(),

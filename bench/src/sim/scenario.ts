@@ -20,6 +20,8 @@ export interface Scenario {
   readonly seederMbit: number;
   /** Hashing and writing, one chunk after the other. */
   readonly diskBytesPerMs: number;
+  /** What the region's hosts can read from the bucket together: for a baseline only. */
+  readonly bucketMbit: number;
   /** What each host may have asked for and not yet stored. */
   readonly memoryBytes: Bytes;
   /** What each host may send to other zones; 0 is no limit. */
@@ -60,6 +62,7 @@ export function scenarioWith(given: Partial<Scenario>): Scenario {
     seeders: 1,
     seederMbit: mbit,
     diskBytesPerMs: 1_000_000,
+    bucketMbit: 25_000,
     memoryBytes: downloadBytesOpenMax,
     farMbit: 0,
     joinMs: 0,

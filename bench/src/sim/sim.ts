@@ -1,7 +1,10 @@
 // `bench sim`: the scheduler on a virtual clock, against the best possible time.
+import { writeFileSync } from "node:fs";
 import { gibibyte, kibibyte, mebibyte } from "@shoal/core/units";
 import { InvalidArgumentError, type Command } from "commander";
 import { rounded, type Measured } from "../result.ts";
+import { baselineNames, runBaseline, type Baseline, type BaselineName } from "./baselines.ts";
+import { htmlReport } from "./html-report.ts";
 import { readScenario, type ScenarioFields } from "./scenario-file.ts";
 import { replayCommand, search } from "./search.ts";
 import { quantile, runScenario, type RunReport } from "./run.ts";
@@ -17,6 +20,8 @@ interface SimOptions {
   readonly mbit?: number;
   readonly seed?: number;
   readonly search?: number;
+  readonly with?: readonly BaselineName[];
+  readonly html?: string;
   readonly json?: boolean;
 }
 
@@ -34,12 +39,20 @@ export function addSimBench(program: Command, finish: Finish): void {
     .option("--mbit <number>", "rate of each host, up and down", Number)
     .option("--seed <number>", "everything random follows from it", Number)
     .option("--search <number>", "look through so many small worlds with faults", Number)
+    .option("--with <baselines>", `in the same world: ${baselineNames.join(",")}`, parseBaselines)
+    .option("--html <file>", "write a page with completion curves and bytes by source")
     .option("--json", "print the JSON line alone")
     .action((options: SimOptions) => {
       if (options.search !== undefined) return runSearch(options, finish);
       const scenario = scenarioWith({ ...options.scenario, ...fieldsOf(options) });
       const report = runScenario(scenario, showProgress);
-      finish("sim", measuredOf(scenario, report), options.json === true);
+      const others = (options.with ?? []).map((name) => runBaseline(name, scenario, showProgress));
+      if (options.html !== undefined) {
+        const title = `${scenario.hosts} hosts at ${scenario.mbit} Mbit/s`;
+        const runs = [{ name: "shoal", ...report }, ...others];
+        writeFileSync(options.html, htmlReport(title, report.boundMs, runs, { ...scenario }));
+      }
+      finish("sim", measuredOf(scenario, report, others), options.json === true);
       // Who should have finished and didn't: a failure of liveness, like 2 for a wrong call.
       if (!report.isDone) process.exitCode = report.violation === undefined ? 3 : 4;
       const { violation, unfinished } = report;
@@ -81,7 +94,7 @@ function fieldsOf({ hosts, size, mbit, seed }: SimOptions): ScenarioFields {
   return fields;
 }
 
-function measuredOf(scenario: Scenario, report: RunReport): Measured {
+function measuredOf(scenario: Scenario, report: RunReport, others: readonly Baseline[]): Measured {
   const { boundMs, tookMs, lastMs, events, wallMs } = report;
   const figures = {
     lastHostOverBound: rounded(lastMs / boundMs),
@@ -94,6 +107,7 @@ function measuredOf(scenario: Scenario, report: RunReport): Measured {
     events,
     eventsPerSecond: rounded((events / wallMs) * 1000),
     wallSeconds: rounded(wallMs / 1000),
+    ...comparisons(report, others),
     peakMemoryMiB: rounded(process.resourceUsage().maxRSS / 1024),
   };
   return {
@@ -101,6 +115,30 @@ function measuredOf(scenario: Scenario, report: RunReport): Measured {
     runs: [{ ...figures, isDone: report.isDone, logDigest: report.logDigest }],
     figures,
   };
+}
+
+/** How much longer others take than we do. */
+function comparisons({ tookMs }: RunReport, others: readonly Baseline[]): Record<string, number> {
+  const figures: Record<string, number> = {};
+  for (const other of others) {
+    for (const [name, share] of [
+      ["P50", 0.5] as const,
+      ["P99", 0.99] as const,
+      ["Last", 1] as const,
+    ]) {
+      const over = quantile(other.tookMs, share) / quantile(tookMs, share);
+      figures[`${other.name}${name}OverOurs`] = rounded(over);
+    }
+  }
+  return figures;
+}
+
+function parseBaselines(text: string): readonly BaselineName[] {
+  return text.split(",").map((given) => {
+    const name = baselineNames.find((known) => known === given);
+    if (name === undefined) throw new InvalidArgumentError(`Some of ${baselineNames.join(",")}.`);
+    return name;
+  });
 }
 
 function showProgress(world: World, doneCount: number): void {

@@ -126,8 +126,6 @@ export class Uploads {
   #choose(now: Millis): Link | undefined {
     const { uploadSlots, uploadSlotsForNewcomers, nearHeadStartMs } = this.#state.config;
     const onlyNewcomers = this.#settledCount >= uploadSlots - uploadSlotsForNewcomers;
-    const noNewcomers =
-      this.#activeCount - this.#settledCount >= this.#state.config.newcomersAtOnce;
     const mayLeaveZone = this.#mayLeaveZone(now);
     let best: Link | undefined;
     let bestPriority = -Infinity;
@@ -135,8 +133,8 @@ export class Uploads {
     for (const link of this.#waiting) {
       const first = link.queue[0];
       if (first === undefined || link.active !== undefined) continue;
-      const isNewcomer = this.#isNewcomer(first.peer);
-      if (isNewcomer ? noNewcomers : onlyNewcomers) continue;
+      if (onlyNewcomers && !this.#isNewcomer(first.peer)) continue;
+      if (this.#isCrowded(first.peer)) continue;
       if (!link.isNear && !mayLeaveZone) {
         this.#state.timers.lower("budget", this.#farDueMs());
         continue;
@@ -150,6 +148,18 @@ export class Uploads {
       bestWaitMs = waitMs;
     }
     return best;
+  }
+
+  /** Whether enough peers that have no more than this one are being served. */
+  #isCrowded({ offeredCount }: Peer): boolean {
+    const { uploadsToEmpty, piecesPerUpload } = this.#state.config;
+    const most = uploadsToEmpty + offeredCount / piecesPerUpload;
+    if (this.#activeCount < most) return false;
+    let count = 0;
+    for (const { active } of this.#state.links.values()) {
+      if (active !== undefined && active.peer.offeredCount <= offeredCount) count += 1;
+    }
+    return count >= most;
   }
 
   /** A budget that fills again with time: an upload may begin while something is left. */
