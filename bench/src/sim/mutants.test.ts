@@ -29,7 +29,7 @@ function searchWith(mutant: string): Promise<Outcome> {
 
 test.for(mutants)(
   "a scheduler that $name is caught, and the command is printed that shows it again",
-  { timeout: 60_000 },
+  { timeout: 300_000 },
   async ({ kind, name }) => {
     const { exitCode, figures, told } = await searchWith(name);
     expect(figures["failures"]).toBe(1);

@@ -1,7 +1,10 @@
 import { mebibyte } from "@shoal/core/units";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { runScenario } from "./run.ts";
 import { scenarioWith, type Scenario } from "./scenario.ts";
+
+// Whole worlds: on a machine that others use, longer than a unit test usually takes.
+vi.setConfig({ testTimeout: 300_000 });
 
 function run(given: Partial<Scenario>): ReturnType<typeof runScenario> {
   const small = { hosts: 20, artifactBytes: 32 * mebibyte };

@@ -10,7 +10,7 @@ test("what is drawn can be given as a scenario file", () => {
   }
 });
 
-test("the scheduler does nothing wrong in small worlds with faults", { timeout: 60_000 }, () => {
+test("the scheduler does nothing wrong in small worlds with faults", { timeout: 300_000 }, () => {
   expect(search(1, 40, () => undefined)).toBeUndefined();
 });
 

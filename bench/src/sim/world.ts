@@ -32,7 +32,7 @@ const kinds = {
 } as const;
 
 /** Largest number of segments that a chunk is sent in, and the smallest segment. */
-const segmentsPerChunk = 4;
+const segmentsPerChunk = 2;
 const segmentBytesMin: Bytes = 64 * kibibyte;
 
 export interface WorldWatcher {

@@ -107,4 +107,4 @@ test("nothing that peers say breaks the scheduler or its bounds", () => {
     }),
     { numRuns: 300 },
   );
-});
+}, 60_000);

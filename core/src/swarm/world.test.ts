@@ -1,8 +1,11 @@
 // The scheduler among its likes, in virtual time. The bound is the one of the blueprint: what the best
 // possible spread of the pieces from one seeder at the hosts' own rate takes.
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { mebibyte } from "../units.ts";
 import { piecesOf, World, type Host } from "./world.test-kit.ts";
+
+// Whole worlds: on a machine that others use, longer than a unit test usually takes.
+vi.setConfig({ testTimeout: 300_000 });
 
 const rateBytesPerMs = 125_000;
 const bytes = 64 * mebibyte;

@@ -1,0 +1,32 @@
+// Who is served beside whom, and what may leave the zone.
+import { expect, test } from "vitest";
+import { kibibyte } from "../units.ts";
+import { Script, smallPieces } from "./script.test-kit.ts";
+
+const ask = { type: "requestReceived", artifact: 1, firstChunk: 0, count: 4, request: 1 } as const;
+
+test("peers that have nothing are served few at a time, and those that have much beside them", () => {
+  const config = { uploadsToEmpty: 2, piecesPerUpload: 1 };
+  const script = new Script(smallPieces(8), config).joinArtifact("all");
+  for (const link of [1, 2, 3]) script.openPeer(link, []).tell({ ...ask, link });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([1, 2]);
+  script.openPeer(4, [4, 5, 6, 7]).tell({ ...ask, link: 4 });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([4]);
+  script.tell({ type: "uploadEnded", link: 1, request: 1, outcome: "sent" });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([3]);
+});
+
+test("no more than its budget leaves the zone, and what waited goes when there is more", () => {
+  const config = { farBytesPerMs: (256 * kibibyte) / 1000, farBurstBytes: 1, uploadsToEmpty: 3 };
+  const script = new Script(smallPieces(8), config).joinArtifact("all");
+  for (const link of [1, 2]) script.openPeer(link, [], { zone: "b" }).tell({ ...ask, link });
+  script.openPeer(3, [], { zone: "a" }).tell({ ...ask, link: 3 });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([1, 3]);
+  expect(script.wait(900).take("upload")).toHaveLength(0);
+  expect(
+    script
+      .wait(200)
+      .take("upload")
+      .map(({ link }) => link),
+  ).toEqual([2]);
+});
