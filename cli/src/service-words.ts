@@ -1,5 +1,6 @@
 // How a service and its project are described on a command line: turns the words of --run, --health,
 // --select and --prepare into the contract's fields. Commands are given to `sh -c`, as people expect of a quoted command.
+import { type GrantedPermission, permission } from "@shoal/api/environments";
 import { ShoalError } from "@shoal/core/error";
 import { secondMs } from "@shoal/core/units";
 
@@ -63,6 +64,17 @@ export function parseLabels(labels: readonly string[]): Record<string, string> {
       return [label.slice(0, equals), label.slice(equals + 1)];
     }),
   );
+}
+
+/** "deploy", "deploy:staging" as permissions, in every environment or in one. */
+export function parsePermissions(words: readonly string[]): GrantedPermission[] {
+  return words.map((word) => {
+    const [may, environment, ...rest] = word.split(":");
+    const parsed = permission.safeParse(may);
+    if (!parsed.success || rest.length > 0 || environment === "")
+      throw usage(`"${word}" isn't a permission, or permission:environment.`);
+    return { may: parsed.data, environments: environment === undefined ? null : [environment] };
+  });
 }
 
 /** Throws `config_invalid`. */

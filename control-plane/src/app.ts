@@ -20,6 +20,7 @@ import type { QueueDepth } from "./operations/queue-depth.ts";
 import type { App, Env } from "./http/serve-route.ts";
 import { serveBuilderRoutes } from "./routes/builder.ts";
 import { serveBuildRoutes } from "./routes/builds.ts";
+import { serveEnvironmentRoutes } from "./routes/environments.ts";
 import { serveProjectRoutes } from "./routes/projects.ts";
 import { serveRolloutRoutes } from "./routes/rollouts.ts";
 import { serveSeederRoutes } from "./routes/seeder.ts";
@@ -66,6 +67,7 @@ export function createApp(deps: AppDeps): App {
   serveProjectRoutes(app, deps);
   serveBuildRoutes(app, deps);
   serveRolloutRoutes(app, deps);
+  serveEnvironmentRoutes(app, deps);
   serveBuilderRoutes(app, deps);
   serveSeederRoutes(app, deps);
   serveTrustRoutes(app, deps);

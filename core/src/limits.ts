@@ -247,6 +247,14 @@ export const buildsQueuedMax = 100_000;
 export const switchHostsMax = 100;
 /** How often a seeder polls goals, and a host its seeder, when nobody wakes them. */
 export const goalPollMs = 10 * secondMs;
+/** A service's secret: they travel in goals, in sealed form, to every host of the service. */
+export const serviceSecretBytesMax = 8 * kibibyte;
+/** Of a sealed secret in base64: its bytes, 60 more for key, nonce and tag, a third more for the text. */
+export const sealedSecretLengthMax = Math.ceil(((serviceSecretBytesMax + 60) * 4) / 3);
+/** Most secrets of one service; more is refused with `invalid_input`. */
+export const secretsPerServiceMax = 16;
+/** Most steps of a share that a seeder's report has for a service; 36 are enough for 100,000 hosts. */
+export const ladderRungsMax = 64;
 /** Most troubled hosts that a seeder's report names. */
 export const troubledHostsMax = 100;
 /** A host that hasn't reported for this long is unknown, not healthy. */

@@ -23,6 +23,7 @@ import { readBootId } from "@shoal/store/machine-facts";
 import { type Certificate, createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
 import { verifyPassport } from "@shoal/trust/passport";
+import { readSecretsKey } from "@shoal/trust/sealed-secret";
 import { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { Artifacts } from "./artifacts/artifacts.ts";
 import { releasesName, type AgentConfig } from "./config.ts";
@@ -315,6 +316,7 @@ async function openServices(
     await requireReachable(nodePath, user, "Give --node-path a Node that everybody can reach");
   }
   const { portFirst: first, portLast: last } = config;
+  const secretsKeys = await Promise.all(config.secretsKeyFiles.map(readSecretsKey));
   const bootId = await readBootId();
   return new Services(
     {
@@ -325,6 +327,14 @@ async function openServices(
       random: machine.random,
       log: context.log,
     },
-    { dir: join(stateDir, "services"), hostId, ports: { first, last }, user, nodePath, bootId },
+    {
+      dir: join(stateDir, "services"),
+      hostId,
+      ports: { first, last },
+      user,
+      nodePath,
+      bootId,
+      secretsKeys,
+    },
   );
 }

@@ -100,6 +100,11 @@ export const agentConfig = z.strictObject({
     .min(0)
     .default(65_534)
     .describe("group that programs run as when the agent is root"),
+  secretsKeyFiles: z
+    .array(z.string().min(1))
+    .max(16)
+    .default([])
+    .describe("private keys that open the secrets of this host's environments"),
   portFirst: z
     .int()
     .min(1024)

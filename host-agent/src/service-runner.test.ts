@@ -38,6 +38,9 @@ async function openHost(): Promise<Host> {
         ports: { first: 30_000, last: 39_999 },
         user: null,
         nodePath: process.execPath,
+        secretsKeys: [],
+        environment: "production",
+        service: "web",
         bootId: "boot-1",
       },
     );

@@ -29,7 +29,10 @@ export interface ServicesDeps {
   readonly log: Log;
 }
 
-export interface ServicesConfig extends Omit<LauncherConfig, "serviceDir"> {
+export interface ServicesConfig extends Omit<
+  LauncherConfig,
+  "serviceDir" | "environment" | "service"
+> {
   /** `<dir>/<environment>/<service>` is a service's folder. */
   readonly dir: string;
   readonly hostId: HostId;
@@ -127,7 +130,9 @@ export class Services {
     }
     const serviceDir = join(dir, key);
     await mkdir(serviceDir, { recursive: true, mode: 0o711 });
-    const launcher = new Launcher(this.#deps, { ...this.#config, serviceDir });
+    const [environment = "", service = ""] = key.split("/");
+    const place = { serviceDir, environment, service };
+    const launcher = new Launcher(this.#deps, { ...this.#config, ...place });
     const file = new StateFile(join(serviceDir, "activation.json"), activationBytesMax);
     const record = new ActivationRecord(file);
     const runner = await openServiceRunner(key, hostId, { launcher, record, now, onChange, log });

@@ -118,6 +118,14 @@ export class Fleet implements AsyncDisposable {
     this.#client = createClient({ url: this.#url, token });
   }
 
+  /** The seeder of a region, as hosts are told of it. */
+  async seederOf(name: string): Promise<Seeder> {
+    const { items } = await this.client.regions.list();
+    const seeder = items.find((region) => region.name === name)?.seeders[0];
+    if (seeder === undefined) throw new Error(`there is no seeder in ${name}`);
+    return { region: name, url: seeder.url, peerId: seeder.peerId };
+  }
+
   async addSeeder(region: string, differences: Differences = {}): Promise<Seeder> {
     const name = `seeder-${region}`;
     const { token } = await this.client.tokens.create({ role: "seeder", name, region });
@@ -143,10 +151,19 @@ export class Fleet implements AsyncDisposable {
   }
 
   async addHost(hostId: string, seeder: Seeder, differences: Differences = {}): Promise<void> {
+    await (await this.prepareHost(hostId, seeder, differences)).start();
+  }
+
+  /** A host with all that it needs to join, which doesn't run yet. */
+  async prepareHost(
+    hostId: string,
+    seeder: Seeder,
+    differences: Differences = {},
+  ): Promise<Member> {
     const { region, url, peerId } = seeder;
     const joining = await this.client.joinTokens.create({ region, usesMax: 1, ttlMs: hourMs });
     const swarmPort = await this.#ports.next();
-    await this.#add(hostId, "host-agent", (stateDir) => ({
+    return this.#prepare(hostId, "host-agent", (stateDir) => ({
       ...{ hostId, region, stateDir, joinToken: joining.token, nodePath: this.#nodePath },
       seeders: [{ url, peerId }],
       swarmListen: [`/ip4/127.0.0.1/tcp/${swarmPort}`],
@@ -201,10 +218,18 @@ export class Fleet implements AsyncDisposable {
     room: Room,
     configure: (stateDir: string) => Differences,
   ): Promise<Differences> {
+    return (await this.#prepare(name, room, configure)).start();
+  }
+
+  async #prepare(
+    name: string,
+    room: Room,
+    configure: (stateDir: string) => Differences,
+  ): Promise<ShoalProcess> {
     const config = configure(await this.#folder(name));
     const child = new ShoalProcess({ name, room, dir: this.dir, config });
     this.members.set(name, child);
-    return child.start();
+    return child;
   }
 
   async #folder(name: string): Promise<string> {

@@ -16,6 +16,11 @@ export function addDemoCommand(program: Command, environment: Environment): void
       within(1, demoLimits.regionsMax),
       2,
     )
+    .option(
+      "--services <number>",
+      "many small services instead, deployed at the same time, one of them bad",
+      within(2, demoLimits.servicesMax),
+    )
     .option("--json", "end with one JSON object on standard output instead of the tables")
     .option("--keep", "leave everything running and print what to try next")
     .option(
@@ -39,6 +44,7 @@ export function addDemoCommand(program: Command, environment: Environment): void
       process.exitCode = await runDemo({
         hosts: Math.max(flags.hosts, flags.regions),
         regions: flags.regions,
+        services: flags.services ?? null,
         json: flags.json === true,
         keep: flags.keep === true,
         plain: flags.plain === true,
@@ -52,6 +58,7 @@ export function addDemoCommand(program: Command, environment: Environment): void
 interface DemoFlags {
   readonly hosts: number;
   readonly regions: number;
+  readonly services?: number;
   readonly json?: boolean;
   readonly keep?: boolean;
   readonly plain?: boolean;

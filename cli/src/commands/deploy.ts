@@ -13,6 +13,8 @@ const watchDeadlineMs = 6 * 3_600_000;
 
 type RolloutOptions = CommonOptions & { readonly watch?: boolean };
 
+type RollbackOptions = RolloutOptions & { readonly release?: string; readonly waves?: boolean };
+
 export function addDeployCommands(program: Command, context: CommandContext): void {
   commonOptions(program.command("deploy"))
     .description("Bring a succeeded build to every host of a service, wave by wave")
@@ -28,11 +30,15 @@ export function addDeployCommands(program: Command, context: CommandContext): vo
     .description("Go back at once, on all hosts, to what ran before; quarantines what ran")
     .argument("<service>", "environment/service, or service in production")
     .option("--release <id>", "a release that ran before, instead of the newest such")
+    .option("--waves", "through waves, instead of everywhere at once")
     .option("--watch", "wait for its end")
-    .action(async (target: string, options: RolloutOptions & { readonly release?: string }) => {
+    .action(async (target: string, options: RollbackOptions) => {
       const client = context.connect(options);
       const { environment, service } = splitService(target);
-      const input = options.release === undefined ? {} : { release: options.release };
+      const input = {
+        waves: options.waves === true,
+        ...(options.release === undefined ? {} : { release: options.release }),
+      };
       await show(client, await client.services.rollback(environment, service, input), options);
     });
   commonOptions(program.command("allow"))

@@ -1,5 +1,6 @@
 // The API's answers as text for a person.
 import type { Build, Rollout, Service, Region } from "@shoal/api/control-plane";
+import type { Environment } from "@shoal/api/environments";
 import type { HostStatus } from "@shoal/api/seeder";
 import { renderTable } from "../table.ts";
 import { formatBytes, formatDuration, shortId } from "../units.ts";
@@ -33,6 +34,7 @@ export function describeRollout(rollout: Rollout): string {
       `hosts     ${counts.holding} hold it, ${counts.healthy} run it healthily, ${counts.failed} failed`,
     );
   }
+  lines.push(`asked by  ${rollout.by}`);
   if (rollout.reason !== "") lines.push(`why       ${rollout.reason}`);
   return lines.join("\n");
 }
@@ -63,6 +65,27 @@ export function describeServices(services: readonly Service[]): string {
       service.project,
       service.current === null ? "nothing yet" : shortId(service.current.commit),
       service.current?.id ?? "",
+    ]),
+  );
+}
+
+export function describeEnvironments(environments: readonly Environment[]): string {
+  return renderTable(
+    ["ENVIRONMENT", "REGIONS", "HOSTS WITH", "TAKES", "BY ITSELF", "SERVICES"],
+    environments.map((environment) => [
+      environment.name,
+      environment.regions?.join(", ") ?? "all",
+      Object.entries(environment.selector)
+        .map(([label, value]) => `${label}=${value}`)
+        .join(", "),
+      environment.promotesFrom === null ? "any build" : `what ran in ${environment.promotesFrom}`,
+      [
+        ...(environment.deploysBranch === null ? [] : [`branch ${environment.deploysBranch}`]),
+        ...(environment.promotesAfterMs === null
+          ? []
+          : [`after ${formatDuration(environment.promotesAfterMs)}`]),
+      ].join(", "),
+      String(environment.services),
     ]),
   );
 }

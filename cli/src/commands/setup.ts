@@ -3,7 +3,13 @@
 import type { Command } from "commander";
 import { hourMs } from "@shoal/core/units";
 import { makeFleetKeys } from "../fleet-keys.ts";
-import { parseHealth, parseLabels, parsePrepare, parseRun } from "../service-words.ts";
+import {
+  parseHealth,
+  parseLabels,
+  parsePermissions,
+  parsePrepare,
+  parseRun,
+} from "../service-words.ts";
 import { parseInteger } from "./build.ts";
 import { commonOptions, splitService, type CommandContext, type CommonOptions } from "./context.ts";
 import { describeRegions, describeServices } from "./describe.ts";
@@ -95,7 +101,20 @@ interface ServiceOptions extends CommonOptions {
 }
 
 function addServices(program: Command, context: CommandContext): void {
-  commonOptions(program.command("service").description("Services").command("create"))
+  const service = program.command("service").description("Services");
+  commonOptions(service.command("select"))
+    .description("Change which hosts a service runs on, at once; those it drops stop it")
+    .argument("<service>", "environment/service, or service in production")
+    .argument("[label=value...]", "labels that a host must have; none for every host")
+    .action(async (target: string, words: readonly string[], options: CommonOptions) => {
+      const { environment, service: name } = splitService(target);
+      const selector = parseLabels(words);
+      const updated = await context
+        .connect(options)
+        .services.update(environment, name, { selector });
+      printAnswer(updated, options.json === true, (answer) => describeServices([answer]));
+    });
+  commonOptions(service.command("create"))
     .description("Add a service: what hosts run of a project")
     .argument("<service>", "environment/service, or service in production")
     .requiredOption("--project <name>", "project whose builds it runs")
@@ -110,10 +129,10 @@ function addServices(program: Command, context: CommandContext): void {
     .option("--port <number>", 'port given to the program as PORT, or "auto"')
     .option("--select <label=value...>", "only hosts with these labels", [])
     .action(async (target: string, options: ServiceOptions) => {
-      const { environment, service } = splitService(target);
+      const { environment, service: name } = splitService(target);
       const created = await context.connect(options).services.create({
         environment,
-        name: service,
+        name,
         project: options.project,
         selector: parseLabels(options.select),
         run: {
@@ -142,6 +161,33 @@ function addTokens(program: Command, context: CommandContext): void {
         await context.connect(options).tokens.create({ role: "seeder", name, region }),
         options,
       );
+    });
+  commonOptions(token.command("create-person"))
+    .description("Let a person do some things with a token of their own")
+    .argument("<name>")
+    .argument(
+      "<permission...>",
+      "read, build, deploy, rollback, operate, allow; deploy:staging for one environment",
+    )
+    .option("--days <number>", "how long it is good for", parseInteger, 90)
+    .action(
+      async (
+        name: string,
+        words: readonly string[],
+        options: CommonOptions & { readonly days: number },
+      ) => {
+        const permissions = parsePermissions(words);
+        const ttlMs = options.days * 24 * hourMs;
+        const input = { role: "person", name, permissions, ttlMs } as const;
+        printSecret(await context.connect(options).tokens.create(input), options);
+      },
+    );
+  commonOptions(token.command("revoke-person"))
+    .description("End all tokens of a person")
+    .argument("<name>")
+    .action(async (name: string, options: CommonOptions) => {
+      const answer = await context.connect(options).tokens.revokePerson({ name });
+      printAnswer(answer, options.json === true, ({ revoked }) => `${revoked} tokens ended`);
     });
   commonOptions(token.command("create-join"))
     .argument("<region>")

@@ -30,31 +30,37 @@ export function addStatusCommands(program: Command, context: CommandContext): vo
     .option("--region <name>", "only of this region")
     .action(async (options: CommonOptions & { readonly region?: string }) => {
       const client = context.connect(options);
-      const hosts = await readHosts(client, options.region);
+      const { items, unreachable } = await readHosts(client, options.region);
       const commits = await releaseCommits(client);
-      printAnswer({ items: hosts }, options.json === true, ({ items }) =>
-        describeHosts(items, commits),
+      for (const { region, seeder, reason } of unreachable)
+        process.stderr.write(`the hosts of seeder ${seeder} in ${region} are missing: ${reason}\n`);
+      printAnswer({ items, unreachable }, options.json === true, (answer) =>
+        describeHosts(answer.items, commits),
       );
     });
 }
 
-/** Every host of one region or of all, page by page. */
+type HostsPage = Awaited<ReturnType<Client["hosts"]["list"]>>;
+
+/** Every host of one region or of all, page by page, and seeders that didn't say theirs. */
 export async function readHosts(
   client: Client,
   region: string | undefined,
-): Promise<readonly HostStatus[]> {
-  const hosts: HostStatus[] = [];
+): Promise<Pick<HostsPage, "items" | "unreachable">> {
+  const items: HostStatus[] = [];
+  const unreachable: HostsPage["unreachable"] = [];
   let cursor: string | null = null;
   do {
-    const page: Awaited<ReturnType<Client["hosts"]["list"]>> = await client.hosts.list({
+    const page: HostsPage = await client.hosts.list({
       ...(region === undefined ? {} : { region }),
       ...(cursor === null ? {} : { cursor }),
       limit: hostPageSize,
     });
-    hosts.push(...page.items);
+    items.push(...page.items);
+    unreachable.push(...page.unreachable);
     cursor = page.nextCursor;
   } while (cursor !== null);
-  return hosts;
+  return { items, unreachable };
 }
 
 /** Commits by release id, from the newest rollouts: a host knows only ids. */

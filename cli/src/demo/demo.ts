@@ -16,6 +16,9 @@ import { makePlan } from "./plan.ts";
 import { createProgress, type Progress } from "./progress.ts";
 import { renderFacts, type DemoFacts } from "./report.ts";
 import { requireGit, whyNoSandbox } from "./requirements.ts";
+import { makeServicesPlan } from "./services-plan.ts";
+import { renderServices } from "./services-report.ts";
+import { tellServicesStory } from "./services-story.ts";
 import {
   buildVersion,
   deployVersion,
@@ -47,10 +50,23 @@ export async function runDemo(options: DemoOptions): Promise<number> {
       interrupt.signal,
     );
     cleanup.defer(() => fleet.stop());
+    if (options.services !== null) {
+      const plan = await makeServicesPlan(options.services, fleet.dir, options.searchPath);
+      const told = { client: fleet.client, plan, progress, signal: interrupt.signal };
+      const facts = await tellServicesStory(told, startedAt);
+      progress.stop();
+      process.stdout.write(
+        options.json ? `${JSON.stringify(facts)}\n` : `${renderServices(facts)}\n`,
+      );
+      if (options.keep) await keepRunning(fleet, "worker-01", 1, interrupt.signal);
+      return facts.ok ? exitCodes.ok : exitCodes.failed;
+    }
     const facts = await tellStory(fleet, options, progress, interrupt.signal, startedAt);
     progress.stop();
     process.stdout.write(options.json ? `${JSON.stringify(facts)}\n` : `${renderFacts(facts)}\n`);
-    if (options.keep) await keepRunning(fleet, facts, interrupt.signal);
+    if (options.keep) {
+      await keepRunning(fleet, facts.service, facts.builds[0]?.id ?? 1, interrupt.signal);
+    }
     return facts.ok ? exitCodes.ok : exitCodes.failed;
   } finally {
     await cleanup.disposeAsync();
@@ -81,7 +97,7 @@ async function tellStory(
     if (!fails) expected = version;
     deploys.push(await deployVersion(context, build, versions, expected));
   }
-  const hosts = await readHosts(client, undefined);
+  const { items: hosts } = await readHosts(client, undefined);
   const last = plan.versions.at(-1)?.fails === true ? built.at(-1) : undefined;
   const refusal = last === undefined ? null : await deployAgain(context, last);
   const healthy = hosts.filter((host) => runs(plan, host, versions, expected));
@@ -125,8 +141,12 @@ async function stateDir(wanted: string | null, cleanup: AsyncDisposableStack): P
   return dir;
 }
 
-async function keepRunning(fleet: Fleet, facts: DemoFacts, signal: AbortSignal): Promise<void> {
-  const first = facts.builds[0]?.id ?? 1;
+async function keepRunning(
+  fleet: Fleet,
+  service: string,
+  first: number,
+  signal: AbortSignal,
+): Promise<void> {
   process.stderr.write(
     [
       "",
@@ -136,8 +156,8 @@ async function keepRunning(fleet: Fleet, facts: DemoFacts, signal: AbortSignal):
       "  npm run -s shoal -- status",
       "  npm run -s shoal -- hosts",
       `  npm run -s shoal -- build logs ${first}`,
-      `  npm run -s shoal -- deploy ${facts.service} ${first} --watch`,
-      `  npm run -s shoal -- rollback ${facts.service} --watch`,
+      `  npm run -s shoal -- deploy ${service} ${first} --watch`,
+      `  npm run -s shoal -- rollback ${service} --watch`,
       "",
       ...fleet.addresses.map((line) => `  ${line}`),
       `  state and logs: ${fleet.dir}`,

@@ -1,5 +1,5 @@
-// Makes the git repository that the demo builds: the example program at three commits, v1, v2
-// (a small change) and v3 (builds, but its health check fails).
+// Makes the git repository that the demo builds: an example program at three commits, v1, v2
+// (a small change) and v3 (builds, but isn't well when it runs).
 import { execFile } from "node:child_process";
 import { cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
-const exampleDir = fileURLToPath(new URL("../../../examples/greeter/", import.meta.url));
+const examplesDir = fileURLToPath(new URL("../../../examples/", import.meta.url));
 
 export interface ExampleCommit {
   readonly version: string;
@@ -16,12 +16,14 @@ export interface ExampleCommit {
 
 /** Lays each version's folder over the sources and what came before it, and commits the result. */
 export async function makeExampleRepository(
+  example: "greeter" | "worker",
   dir: string,
   searchPath: string,
 ): Promise<readonly ExampleCommit[]> {
   await mkdir(dir, { recursive: true });
   const git = (...args: string[]): Promise<string> => runGit(dir, searchPath, args);
   await git("init", "--quiet", "--initial-branch=main");
+  const exampleDir = join(examplesDir, example);
   await cp(join(exampleDir, "source"), dir, { recursive: true });
   const versionsDir = join(exampleDir, "versions");
   const commits: ExampleCommit[] = [];

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { makeFleetKeys, type FleetKeys } from "../fleet-keys.ts";
 import { startChild, type Child } from "./child.ts";
 import type { Progress } from "./progress.ts";
+import { racks } from "./services-plan.ts";
 import { reachableNode } from "./reachable-node.ts";
 
 export interface FleetOptions {
@@ -183,7 +184,9 @@ async function startHosts(
     for (let index = waiting.shift(); index !== undefined; index = waiting.shift()) {
       const seeder = seeders[index % seeders.length];
       if (seeder === undefined) return;
-      await startHost(context, seeder, joinTokens.get(seeder.region) ?? "", `host-${index + 1}`);
+      const labels = { rack: `r${index % racks}` };
+      const joinToken = joinTokens.get(seeder.region) ?? "";
+      await startHost(context, seeder, joinToken, `host-${index + 1}`, labels);
       started += 1;
       onStarted(started / context.options.hosts);
     }
@@ -196,6 +199,7 @@ async function startHost(
   seeder: StartedSeeder,
   joinToken: string,
   hostId: string,
+  labels: Readonly<Record<string, string>>,
 ): Promise<Child> {
   return start(context, hostId, "host-agent", (dir) => ({
     hostId,
@@ -203,6 +207,7 @@ async function startHost(
     seeders: [{ url: seeder.url, peerId: seeder.peerId }],
     stateDir: dir,
     joinToken,
+    labels,
     trustFile: context.keys.trustFile,
     rootPublicKey: context.keys.rootPublicKey,
     nodePath: context.nodePath,

@@ -4,6 +4,8 @@ export interface DemoOptions {
   /** Host agents over all regions, at least one for each. */
   readonly hosts: number;
   readonly regions: number;
+  /** Many small services instead of one program in three versions; null for not. */
+  readonly services: number | null;
   /** Print one JSON object as the last line of standard output instead of the tables. */
   readonly json: boolean;
   /** Leave everything running and print what to try next. */
@@ -34,4 +36,4 @@ export interface OwnProject {
   readonly lockFiles: readonly string[];
 }
 
-export const demoLimits = { hostsMax: 200, regionsMax: 10 } as const;
+export const demoLimits = { hostsMax: 200, regionsMax: 10, servicesMax: 100 } as const;

@@ -32,7 +32,7 @@ export async function makePlan(options: DemoOptions, dir: string): Promise<DemoP
 }
 
 async function examplePlan(repositoryDir: string, searchPath: string): Promise<DemoPlan> {
-  const commits = await makeExampleRepository(repositoryDir, searchPath);
+  const commits = await makeExampleRepository("greeter", repositoryDir, searchPath);
   const timing = {
     intervalMs: 200,
     timeoutMs: 2 * secondMs,

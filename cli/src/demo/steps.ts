@@ -114,7 +114,7 @@ async function waitForHosts(
 ): Promise<readonly HostStatus[]> {
   const deadlineAt = performance.now() + waitMs;
   for (;;) {
-    const hosts = await readHosts(context.client, undefined);
+    const { items: hosts } = await readHosts(context.client, undefined);
     const converged = hosts.filter((host) => runs(context.plan, host, versions, expected)).length;
     if (converged === context.hosts || performance.now() > deadlineAt) return hosts;
     stage.update(converged / context.hosts, `${converged}/${context.hosts} hosts run ${expected}`);

@@ -29,6 +29,8 @@ export interface NewBuild {
   readonly force: boolean;
   readonly scheduledFor: string | null;
   readonly retryOf: number | null;
+  /** Branch that the commit was taken from, if that is known. */
+  readonly branch: string | null;
 }
 
 /** A project's turn costs this much virtual time, divided by its share. */
@@ -61,15 +63,20 @@ export async function insertBuild(queries: Queries, input: NewBuild): Promise<nu
           where name = ${input.project}), (select tag from head))
       returning tag
     )
-    insert into builds (project, commit_id, priority, tag, forced, scheduled_for, retry_of, not_before)
+    insert into builds (project, commit_id, priority, tag, forced, scheduled_for, retry_of, not_before, branch)
     select ${input.project}, ${input.commit}, ${input.priority}, tag, ${input.force},
       ${input.scheduledFor}::timestamptz, ${input.retryOf}::integer,
-      coalesce(${input.scheduledFor}::timestamptz, now())
+      coalesce(${input.scheduledFor}::timestamptz, now()), ${input.branch}
     from turned
     on conflict (project, commit_id)
       where state in ('QUEUED', 'BUILDING', 'REPLICATING', 'SUCCEEDED') and not forced
     do nothing returning id`;
   return row?.id;
+}
+
+/** Says which branch a build's commit was taken from, unless that is known. */
+export async function noteBranch(queries: Queries, id: number, branch: string): Promise<void> {
+  await queries`update builds set branch = ${branch} where id = ${id} and branch is null`;
 }
 
 /** The build that keeps a commit from being queued again. */

@@ -62,9 +62,9 @@ export async function servicesWithStaleGoals(
     select s.environment, s.name as service from services s
     where exists (select from rollouts o where o.environment = s.environment and o.service = s.name)
       and exists (
-        select from regions r left join goals g
+        select from regions r join environments e on e.name = s.environment left join goals g
           on g.environment = s.environment and g.service = s.name and g.region = r.name
-        where r.in_service
+        where r.in_service and (e.regions is null or e.regions ? r.name or g.region is not null)
           and (g.region is null or g.key_id <> ${keyId} or g.epoch <> (select epoch from fleet)))
     order by s.environment, s.name limit ${limit}`;
 }

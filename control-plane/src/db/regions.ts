@@ -50,13 +50,6 @@ export async function listRegions(queries: Queries, query: PageQuery): Promise<P
   );
 }
 
-/** Regions that rollouts and builds have to reach, by name. */
-export async function regionsInService(queries: Queries): Promise<string[]> {
-  const rows = await queries<{ name: string }[]>`
-    select name from regions where in_service order by name`;
-  return rows.map((row) => row.name);
-}
-
 export async function homeRegion(queries: Queries): Promise<string | null> {
   const [row] = await queries<{ name: string }[]>`select name from regions where home`;
   return row?.name ?? null;

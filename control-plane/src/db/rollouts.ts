@@ -4,7 +4,7 @@ import { type Rollout, releaseCounts, rollout as rolloutSchema } from "@shoal/ap
 import { release as releaseSchema } from "@shoal/api/release";
 import { ShoalError } from "@shoal/core/error";
 import type { Release } from "@shoal/core/rollout/release";
-import { isEnded } from "@shoal/core/rollout/rollout";
+import { isEnded, readRolloutState } from "@shoal/core/rollout/rollout-state";
 import { z } from "zod";
 import type { Queries } from "./connection.ts";
 import { type Page, type PageQuery, idKey, pageOf, readCursor } from "./page.ts";
@@ -32,14 +32,18 @@ export async function insertRollout(
     readonly release: string;
     readonly previous: string | null;
     readonly state: RolloutState;
+    /** Who asked for it. */
+    readonly by: string;
   },
 ): Promise<number> {
   const ended = isEnded(rollout.state);
   const [row] = await queries<{ id: number }[]>`
-    insert into rollouts (environment, service, kind, release, previous, engine, ended_at, succeeded)
+    insert into rollouts
+      (environment, service, kind, release, previous, engine, ended_at, succeeded, by)
     values (${name.environment}, ${name.service}, ${rollout.kind}, ${rollout.release},
       ${rollout.previous}, ${queries.json(rollout.state as never)},
-      case when ${ended} then now() end, ${ended ? rollout.state.phase === "SUCCEEDED" : null})
+      case when ${ended} then now() end, ${ended ? rollout.state.phase === "SUCCEEDED" : null},
+      ${rollout.by})
     returning id`;
   if (row === undefined) throw new ShoalError("assertion_failed", "no id", { blame: "local" });
   return row.id;
@@ -112,7 +116,7 @@ async function selectRollouts(
 ): Promise<Rollout[]> {
   const rows = await queries<RolloutRow[]>`
     select o.id, o.environment, o.service, o.kind, o.engine, o.seen, r.body as release,
-      p.body as previous, o.created_at as "createdAt", o.ended_at as "endedAt"
+      p.body as previous, o.by, o.created_at as "createdAt", o.ended_at as "endedAt"
     from rollouts o
     join releases r on r.environment = o.environment and r.service = o.service and r.id = o.release
     left join releases p
@@ -128,6 +132,7 @@ function rolloutOf(row: RolloutRow): Rollout {
   return rolloutSchema.parse({
     ...rest,
     state: state.paused ? "PAUSED" : state.phase,
+    region: state.region,
     wave: state.wave,
     waves: state.plan.length,
     hostsOpen: seen?.hostsOpen ?? 0,
@@ -140,16 +145,10 @@ function rolloutOf(row: RolloutRow): Rollout {
 }
 
 function stateOf(json: unknown): RolloutState {
-  const state = json as RolloutState;
-  if (state.format !== 1) {
-    throw new ShoalError(
-      "rollout_state_unknown",
-      "A rollout was left by another version of Shoal.",
-      {
-        blame: "local",
-        hint: "Let that version finish it, or roll back.",
-      },
-    );
-  }
-  return state;
+  const state = readRolloutState(json);
+  if (state !== null) return state;
+  throw new ShoalError("rollout_state_unknown", "A rollout was left by another version of Shoal.", {
+    blame: "local",
+    hint: "Let that version finish it, or roll back.",
+  });
 }

@@ -5,6 +5,7 @@ import {
   quarantine as quarantineSchema,
   service as serviceSchema,
   type serviceInput,
+  type servicePatch,
 } from "@shoal/api/control-plane";
 import { release as releaseSchema } from "@shoal/api/release";
 import type { Release } from "@shoal/core/rollout/release";
@@ -61,6 +62,27 @@ export async function listServices(queries: Queries, query: PageQuery): Promise<
     (service) => [service.environment, service.name],
     (service) => service,
   );
+}
+
+/** Changes how, or whom, a service runs on. */
+export async function updateService(
+  queries: Queries,
+  name: ServiceName,
+  patch: z.output<typeof servicePatch>,
+): Promise<void> {
+  const { run, selector } = patch;
+  await queries`
+    update services set
+      run = coalesce(${run === undefined ? null : queries.json(run as never)}, run),
+      selector = coalesce(${selector === undefined ? null : queries.json(selector)}, selector)
+    where environment = ${name.environment} and name = ${name.service}`;
+}
+
+/** Every service of an environment. */
+export async function servicesOf(queries: Queries, environment: string): Promise<ServiceName[]> {
+  return queries<ServiceName[]>`
+    select environment, name as service from services where environment = ${environment}
+    order by name`;
 }
 
 export interface LockedService extends Service {

@@ -13,6 +13,7 @@ import type { Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { RequestIdVariables } from "hono/request-id";
 import type { z } from "zod";
+import { authorize } from "./authorize.ts";
 import { type AuthenticateDeps, type Principal, authenticate } from "./authenticate.ts";
 
 export type Env = { Variables: RequestIdVariables };
@@ -60,8 +61,10 @@ export function serveRoute<R extends Route>(
   app.on(route.method, `/v1${route.path}`, limit, async (context) => {
     // Who calls comes first: strangers learn nothing about what a call takes.
     const principal = await authenticate(deps, route.role, context.req.header("authorization"));
+    const params = check(route.params, context.req.param(), "path") as ParamsOf<R>;
+    authorize(principal, route, params);
     const answer = await handler({
-      params: check(route.params, context.req.param(), "path") as ParamsOf<R>,
+      params,
       query: check(route.query, context.req.query(), "query") as QueryOf<R>,
       body: (await readBody(route, context)) as BodyOf<R>,
       principal,

@@ -12,6 +12,7 @@ import { servicesRollingOut } from "../db/rollouts.ts";
 import type { ServiceName } from "../db/services.ts";
 import { type Wakeups, notify } from "../db/wakeups.ts";
 import { sealLogs } from "../operations/seal-logs.ts";
+import { deployWhatIsDue } from "../operations/auto-deploy.ts";
 import { type DriveDeps, driveService } from "../operations/drive-service.ts";
 import { reapCancels, reapLeases, watchReplication } from "../operations/reap-builds.ts";
 
@@ -55,6 +56,12 @@ export function startJobs(deps: JobDeps): { stop(): Promise<void> } {
     log,
     run: (signal) => driveRollouts(deps, signal),
   });
+  const rules = startLoop({
+    name: "environment-rules",
+    intervalMs: 2 * secondMs,
+    log,
+    run: () => deployWhatIsDue(deps),
+  });
   const retention = startLoop({
     name: "retention",
     intervalMs: 1 * minuteMs,
@@ -78,7 +85,7 @@ export function startJobs(deps: JobDeps): { stop(): Promise<void> } {
     wakeups.subscribe("rollouts", () => rollouts.wake()),
     wakeups.subscribe("plan", () => replication.wake()),
   ];
-  const loops: readonly Loop[] = [look, leases, replication, rollouts, retention, sealing];
+  const loops: readonly Loop[] = [look, leases, replication, rollouts, rules, retention, sealing];
   return {
     stop: async () => {
       for (const end of unsubscribe) end();

@@ -4,7 +4,7 @@ import { nextBuildState } from "@shoal/core/build/state";
 import { ShoalError } from "@shoal/core/error";
 import { cancelMs } from "@shoal/core/limits";
 import { lockBuild, moveBuild } from "../db/build-queue.ts";
-import { type NewBuild, findBuild, findLiveBuild, insertBuild } from "../db/builds.ts";
+import { type NewBuild, findBuild, findLiveBuild, insertBuild, noteBranch } from "../db/builds.ts";
 import { type Database, type Queries, inTransaction } from "../db/connection.ts";
 import { findProject } from "../db/projects.ts";
 import { rescheduleBuild } from "../db/queue-view.ts";
@@ -21,14 +21,20 @@ export interface BuildRequestDeps {
 /** The build of a commit: a new one, or the one that there is. */
 export async function startBuild(
   deps: BuildRequestDeps,
-  input: Omit<NewBuild, "retryOf" | "scheduledFor"> & {
+  input: Omit<NewBuild, "retryOf" | "scheduledFor" | "branch"> & {
     readonly retryOf?: number;
+    readonly branch?: string | null;
     readonly scheduledFor?: string | undefined;
   },
 ): Promise<{ readonly build: Build; readonly created: boolean }> {
   const { database } = deps;
   await deps.depth.requireRoom();
-  const wanted = { retryOf: null, ...input, scheduledFor: input.scheduledFor ?? null };
+  const wanted = {
+    retryOf: null,
+    branch: null,
+    ...input,
+    scheduledFor: input.scheduledFor ?? null,
+  };
   // Between two statements the build that stood in the way may have failed: look again, not for ever.
   for (let look = 0; look < 3; look += 1) {
     const created = await insertBuild(database, wanted);
@@ -37,6 +43,9 @@ export async function startBuild(
       return { build: await requireBuild(database, created), created: true };
     }
     const present = await findLiveBuild(database, input.project, input.commit);
+    // The first branch that is known counts.
+    if (present !== undefined && wanted.branch !== null)
+      await noteBranch(database, present, wanted.branch);
     if (present !== undefined)
       return { build: await requireBuild(database, present), created: false };
     if ((await findProject(database, input.project)) === null)

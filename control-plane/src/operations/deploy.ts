@@ -4,43 +4,41 @@ import type { Rollout as RolloutView } from "@shoal/api/control-plane";
 import { ShoalError } from "@shoal/core/error";
 import type { Release } from "@shoal/core/rollout/release";
 import { releaseId } from "@shoal/core/rollout/release-id";
-import { Rollout, beginRollout, isEnded } from "@shoal/core/rollout/rollout";
+import { Rollout } from "@shoal/core/rollout/rollout";
+import { beginRollout, isEnded } from "@shoal/core/rollout/rollout-state";
 import type { RolloutState } from "@shoal/core/rollout/rollout-events";
 import { isRetired } from "../db/artifacts.ts";
 import { findBuild } from "../db/builds.ts";
-import { type Queries, inTransaction } from "../db/connection.ts";
-import {
-  type StoredRollout,
-  findRollout,
-  insertRollout,
-  newestRollout,
-  saveRollout,
-} from "../db/rollouts.ts";
+import type { Queries } from "../db/connection.ts";
+import { type StoredRollout, insertRollout, saveRollout } from "../db/rollouts.ts";
 import {
   type LockedService,
   type ServiceName,
   findQuarantine,
   findRelease,
   insertRelease,
-  lockService,
   newestGoodRelease,
   quarantineRelease,
 } from "../db/services.ts";
-import { notify } from "../db/wakeups.ts";
-import { type DriveDeps, driveLocked, goBackTo } from "./drive-service.ts";
+import { type DriveDeps, goBackTo } from "./drive-service.ts";
 import { notFound } from "./not-found.ts";
+import { requirePromotable } from "./promotable.ts";
+import { underLock } from "./under-lock.ts";
 
 /** Begins to roll a build out. A rollback that is still under way is overtaken; another deploy isn't. */
 export async function deploy(
   deps: DriveDeps,
   name: ServiceName,
   buildId: number,
+  by: string,
 ): Promise<RolloutView> {
   return underLock(deps, name, async (queries, service, newest) => {
     const release = await releaseOfBuild(queries, service, buildId);
+    await requirePromotable(queries, name, release.artifact);
     await refuseQuarantined(queries, name, release.id);
     if (newest !== null && !isEnded(newest.state)) {
-      if (newest.state.kind === "deploy") throw rolloutRunning(name, newest.id);
+      // Hosts that a rollback in waves hasn't reached yet would keep what it takes away.
+      if (newest.state.staged) throw rolloutRunning(name, newest.id);
       await supersede(queries, newest, deps, `overtaken by the deploy of build ${buildId}`);
     }
     await insertRelease(queries, name, release);
@@ -51,19 +49,22 @@ export async function deploy(
       kind: "deploy",
       release: release.id,
       previous,
+      by,
       state: same ? alreadyThere(state) : state,
     });
   });
 }
 
 /**
- * Goes back at once and everywhere: to the release asked for, or to the newest one that was good.
- * Goes ahead of a rollout under way, and quarantines what is rolled back.
+ * Goes back to the release asked for, or to the newest one that was good: at once and everywhere,
+ * unless asked to go through waves. Goes ahead of a rollout under way, and quarantines what is rolled
+ * back. A deploy under way has changed nothing for good yet: going back from it needs no waves.
  */
 export async function rollback(
   deps: DriveDeps,
   name: ServiceName,
-  wanted: string | undefined,
+  { release: wanted, waves }: { readonly release?: string | undefined; readonly waves: boolean },
+  by: string,
 ): Promise<RolloutView> {
   return underLock(deps, name, async (queries, service, newest) => {
     const running = newest !== null && !isEnded(newest.state) ? newest : null;
@@ -72,39 +73,15 @@ export async function rollback(
     const target = await rollbackTarget(queries, name, service, bad, deploying !== null, wanted);
     if (running !== null) await supersede(queries, running, deps, "overtaken by a rollback");
     if (bad !== null) await quarantineRelease(queries, name, bad.id, "it was rolled back");
-    await goBackTo(queries, name, target);
+    const staged = waves && deploying === null;
+    if (!staged) await goBackTo(queries, name, target);
     return insertRollout(queries, name, {
       kind: "rollback",
       release: target.id,
       previous: bad?.id ?? null,
-      state: beginRollout("rollback", saltOf(name, newest), service.nowMs),
+      by,
+      state: beginRollout("rollback", saltOf(name, newest), service.nowMs, staged),
     });
-  });
-}
-
-type LockedWork = (
-  queries: Queries,
-  service: LockedService,
-  newest: StoredRollout | null,
-) => Promise<number>;
-
-/** Runs `work`, which answers the id of a new rollout, and takes the first look at that. */
-async function underLock(
-  deps: DriveDeps,
-  name: ServiceName,
-  work: LockedWork,
-): Promise<RolloutView> {
-  return inTransaction(deps.database, async (queries) => {
-    const service = await lockService(queries, name);
-    if (service === null) throw notFound("service", `${name.environment}/${name.service}`);
-    const id = await work(queries, service, await newestRollout(queries, name));
-    // Read again: a rollback has changed what the service runs.
-    const changed = await lockService(queries, name);
-    if (changed !== null) await driveLocked(queries, deps, name, changed);
-    await notify(queries, "rollouts");
-    const rollout = await findRollout(queries, id);
-    if (rollout === null) throw notFound("rollout", id);
-    return rollout;
   });
 }
 

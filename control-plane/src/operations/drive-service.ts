@@ -1,11 +1,14 @@
 // One look at one service: tells the engine what the seeders counted, carries out what it orders, and
 // brings the goals up to date, all in one transaction under the service's lock. Repeating it is harmless.
+import type { Environment } from "@shoal/api/environments";
 import type { RolloutPolicy } from "@shoal/core/rollout/rollout-policy";
-import { Rollout, isEnded } from "@shoal/core/rollout/rollout";
+import { Rollout } from "@shoal/core/rollout/rollout";
+import { isEnded } from "@shoal/core/rollout/rollout-state";
 import type { RegionCounts, RolloutState } from "@shoal/core/rollout/rollout-events";
 import { seederSilentMs } from "@shoal/core/limits";
 import type { Authority } from "../authority.ts";
 import { type Database, type Queries, inTransaction } from "../db/connection.ts";
+import { findEnvironment } from "../db/environments.ts";
 import { type Seen, type StoredRollout, newestRollout, saveRollout } from "../db/rollouts.ts";
 import { serviceCountsOf } from "../db/seeders.ts";
 import {
@@ -46,12 +49,29 @@ export async function driveLocked(
   const orders = await writeGoals(queries, deps.authority, name, { ...service, rollout: stored });
   if (isEnded(stored.state)) return;
   const counts = await countRegions(queries, name, orders, stored);
-  const rollout = new Rollout(stored.state, deps.policy);
+  const rollout = new Rollout(stored.state, await policyOf(queries, deps.policy, name));
   rollout.handle({ type: "reported", regions: counts }, service.nowMs);
   const releases = await carryOut(queries, name, service, stored, rollout);
   await saveRollout(queries, stored.id, rollout.state, sumUp(stored, counts));
   const after = { ...stored, state: rollout.state };
   await writeGoals(queries, deps.authority, name, { ...service, ...releases, rollout: after });
+}
+
+/** The control plane's rollout policy with what the service's environment says otherwise. */
+export async function policyOf(
+  queries: Queries,
+  policy: RolloutPolicy,
+  name: ServiceName,
+): Promise<RolloutPolicy> {
+  const environment = await findEnvironment(queries, name.environment);
+  return { ...policy, ...definedOf(environment?.policy ?? {}) };
+}
+
+/** Without the fields that are undefined: those would hide what they are spread over. */
+function definedOf(policy: Environment["policy"]): Partial<RolloutPolicy> {
+  return Object.fromEntries(
+    Object.entries(policy).filter(([, value]) => value !== undefined),
+  ) as Partial<RolloutPolicy>;
 }
 
 /** What a service runs and falls back to. */
@@ -69,10 +89,13 @@ async function carryOut(
     if (output.type === "quarantined") {
       await quarantineRelease(queries, name, stored.release.id, output.reason);
     }
-    const deployed = output.type === "ended" && output.phase === "SUCCEEDED";
-    if (deployed && stored.state.kind === "deploy") {
-      releases = { current: stored.release, fallback: service.current };
-    }
+    if (output.type !== "ended" || output.phase !== "SUCCEEDED" || !stored.state.staged) continue;
+    // What a rollback left is nothing to fall back to.
+    const fallback =
+      stored.state.kind === "deploy"
+        ? service.current
+        : await newestGoodRelease(queries, name, [stored.release.id]);
+    releases = { current: stored.release, fallback };
   }
   if (releases.current !== service.current) {
     await setReleases(queries, name, releases.current?.id ?? null, releases.fallback?.id ?? null);

@@ -2,6 +2,7 @@
 import type { ServiceCounts } from "@shoal/api/seeder";
 import { switchHostsMax } from "@shoal/core/limits";
 import { hostShare } from "@shoal/core/rollout/host-share";
+import { mergeLadders } from "@shoal/core/rollout/ladder";
 import type { RegionCounts } from "@shoal/core/rollout/rollout-events";
 import type { SeederCounts } from "../db/seeders.ts";
 import type { GoalOrders } from "./write-goals.ts";
@@ -46,6 +47,7 @@ function sumUp(
     open: sum((one) => one.open),
     openSilent: sum((one) => one.openSilent),
     firstHosts: firstHosts(counts, salt),
+    ladder: mergeLadders(counts.map((one) => one.ladder)),
     holding: sumOf("holding"),
     running: sumOf("running"),
     healthy: sumOf("healthy"),

@@ -50,13 +50,13 @@ export async function takePush(
   }
   const before = await findDelivery(database, project, delivery);
   if (before !== undefined) return { outcome: "known", build: before };
-  const wanted = call.event === "push" ? commitOf(call.bytes) : null;
+  const wanted = call.event === "push" ? headOf(call.bytes) : null;
   if (wanted === null) {
     await noteDelivery(database, project, delivery, null);
     return { outcome: "ignored", build: null };
   }
   // Noted afterwards: a kill between the two lets the host's repetition find the same build.
-  const { build } = await startBuild(deps, { project, commit: wanted, priority: 0, force: false });
+  const { build } = await startBuild(deps, { project, ...wanted, priority: 0, force: false });
   await noteDelivery(database, project, delivery, build.id);
   return { outcome: "queued", build: build.id };
 }
@@ -71,8 +71,10 @@ function isSigned({ signature, bytes }: PushDelivery, secrets: readonly string[]
   return fits.includes(true);
 }
 
-/** The commit that a branch now ends with; null for tags and for branches that are gone. */
-function commitOf(bytes: Uint8Array): string | null {
+/** A branch and the commit that it now ends with; null for tags and for branches that are gone. */
+function headOf(
+  bytes: Uint8Array,
+): { readonly commit: string; readonly branch: string | null } | null {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -86,5 +88,7 @@ function commitOf(bytes: Uint8Array): string | null {
   if (!commit.safeParse(after).success) {
     throw remoteError("invalid_input", "The push doesn't end with a full commit id.");
   }
-  return after;
+  const branch = ref.slice("refs/heads/".length);
+  // A name that is longer than any rule of an environment can be is no branch of one.
+  return { commit: after, branch: branch.length <= 255 ? branch : null };
 }

@@ -6,9 +6,9 @@ import type { Goal } from "@shoal/core/rollout/goal";
 import { type GoalBody, type ServiceRelease, desiredGoal } from "@shoal/core/rollout/desired-goal";
 import type { Authority } from "../authority.ts";
 import type { Queries } from "../db/connection.ts";
+import { findEnvironment, regionsOf } from "../db/environments.ts";
 import { holdEpoch } from "../db/fleet.ts";
 import { type StoredGoal, goalsOfService, swapGoal } from "../db/goals.ts";
-import { regionsInService } from "../db/regions.ts";
 import type { ServiceName } from "../db/services.ts";
 import { notify } from "../db/wakeups.ts";
 
@@ -19,7 +19,8 @@ export type GoalOrders = ReadonlyMap<
 >;
 
 /**
- * Brings the goals of a locked service up to date in every region in service; answers their order.
+ * Brings the goals of a locked service up to date in every region in service; answers the order of
+ * those that belong to its environment.
  * A region that is out of service keeps its goals until it comes back.
  */
 export async function writeGoals(
@@ -32,25 +33,38 @@ export async function writeGoals(
   const stored = new Map((await goalsOfService(queries, name)).map((goal) => [goal.region, goal]));
   const orders = new Map<string, StoredGoal>();
   let changed = false;
-  for (const region of await regionsInService(queries)) {
+  const environment = await findEnvironment(queries, name.environment);
+  const selector = { ...service.selector, ...environment?.selector };
+  for (const { region, belongs } of await regionsOf(queries, name.environment)) {
     const before = stored.get(region);
-    const body = desiredGoal(service, region);
+    // A region that left the environment is told so; one that never was in it needs no goal.
+    if (!belongs && before === undefined) continue;
+    const desired = desiredGoal({ ...service, selector }, region);
+    const body = belongs ? desired : { ...desired, ...nothing };
     const text = canonicalJson(body);
     const keyId = authority.goalKeyId;
     const same = before?.body === text && before.epoch === epoch && before.keyId === keyId;
     if (same) {
-      orders.set(region, before);
+      if (belongs) orders.set(region, before);
       continue;
     }
     const generation = (before?.generation ?? 0) + 1;
     const goal = { region, epoch, generation, body: text, keyId };
     await replaceGoal(queries, authority, name, before ?? null, goal, body);
-    orders.set(region, goal);
+    if (belongs) orders.set(region, goal);
     changed = true;
   }
   if (changed) await notify(queries, "plan");
   return orders;
 }
+
+/** What a region's hosts run of a service that isn't theirs any more. */
+const nothing: Pick<GoalBody, "prepare" | "run" | "fallback" | "switch"> = {
+  prepare: [],
+  run: null,
+  fallback: null,
+  switch: { type: "all" },
+};
 
 async function replaceGoal(
   queries: Queries,

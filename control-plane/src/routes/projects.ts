@@ -2,7 +2,9 @@
 import { hosts, projects, regions, services, tokens } from "@shoal/api/routes";
 import { ShoalError } from "@shoal/core/error";
 import type { AppDeps } from "../app.ts";
-import { inTransaction, isForeignKeyViolation } from "../db/connection.ts";
+import { type Queries, inTransaction, isForeignKeyViolation } from "../db/connection.ts";
+import { findEnvironment } from "../db/environments.ts";
+import { deletePerson, insertPerson } from "../db/people.ts";
 import { findProject, insertProject, listProjects } from "../db/projects.ts";
 import { findRegion, insertRegion, listRegions, updateRegion } from "../db/regions.ts";
 import { findService, insertService, listServices } from "../db/services.ts";
@@ -63,6 +65,7 @@ function serveServices(app: App, deps: AppDeps): void {
   serveRoute(app, deps, services.create, async ({ body }) => {
     if ((await findProject(database, body.project)) === null)
       throw notFound("project", body.project);
+    await requireEnvironment(database, body.environment);
     const name = { environment: body.environment, service: body.name };
     if (!(await insertService(database, body)))
       throw taken("service", `${body.environment}/${body.name}`);
@@ -77,15 +80,29 @@ function serveServices(app: App, deps: AppDeps): void {
   );
 }
 
+/** Throws `not_found`. */
+async function requireEnvironment(queries: Queries, name: string): Promise<void> {
+  if ((await findEnvironment(queries, name)) === null) throw notFound("environment", name);
+}
+
 function serveTokens(app: App, deps: AppDeps): void {
   const { database } = deps;
   serveRoute(app, deps, tokens.create, async ({ body }) => {
     const token = createToken(body.role);
+    if (body.role === "person") {
+      await insertPerson(database, hashToken(token), body);
+      return { token };
+    }
     const region = body.role === "seeder" ? body.region : null;
     const owner = { role: body.role, name: body.name, region };
     const inserted = await needRegion(region, insertToken(database, hashToken(token), owner));
     if (!inserted) throw taken("seeder of another region called", body.name);
     return { token };
+  });
+  serveRoute(app, deps, tokens.revokePerson, async ({ body }) => {
+    const revoked = await deletePerson(database, body.name);
+    deps.tokens.forget();
+    return { revoked };
   });
   serveRoute(app, deps, tokens.createJoin, async ({ body }) => {
     const token = createToken("join");

@@ -13,7 +13,7 @@ const anyRule = fc.constantFrom<SwitchRule>(
   { type: "none" },
   { type: "all" },
   { type: "hosts", hosts: ["host-a"] },
-  { type: "share", share: 0.5 },
+  { type: "share", share: 0.5, hosts: [] },
 );
 
 type Event =

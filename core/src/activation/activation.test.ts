@@ -43,8 +43,8 @@ describe("switching", () => {
     ["none", { type: "none" }, []],
     ["a list without this host", { type: "hosts", hosts: ["host-b"] }, []],
     ["a list with this host", { type: "hosts", hosts: ["host-b", "host-a"] }, ["start v1"]],
-    ["a share of nobody", { type: "share", share: 0 }, []],
-    ["a share of everybody", { type: "share", share: 1 }, ["start v1"]],
+    ["a share of nobody", { type: "share", share: 0, hosts: [] }, []],
+    ["a share of everybody", { type: "share", share: 1, hosts: [] }, ["start v1"]],
     ["all", { type: "all" }, ["start v1"]],
   ] as const)("heeds the switch rule: %s", ([, rule, done]) => {
     const host = new HostInMemory();

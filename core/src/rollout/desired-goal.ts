@@ -2,8 +2,8 @@
 // so that writing goals is a comparison that can be repeated at any time and after any crash.
 import type { Goal } from "./goal.ts";
 import type { Release } from "./release.ts";
-import { isEnded, ruleOf } from "./rollout.ts";
 import type { RolloutState } from "./rollout-events.ts";
+import { isEnded, ruleOf } from "./rollout-state.ts";
 
 /** All of a goal but its place and its order. */
 export type GoalBody = Pick<
@@ -26,14 +26,14 @@ export interface ServiceRelease {
 }
 
 /**
- * The goal of one region. A deploy that is under way goes above `current`, which is what its hosts go
+ * The goal of one region. What goes through waves goes above `current`, which is what its hosts go
  * back to; once it has ended, by whatever end, `current` and `fallback` say everything.
  */
 export function desiredGoal(service: ServiceRelease, region: string): GoalBody {
   const { selector, current, fallback, rollout } = service;
   const salt = rollout?.state.salt ?? "";
   const body = { rollout: rollout?.id ?? null, salt, selector };
-  if (rollout === null || rollout.state.kind === "rollback" || isEnded(rollout.state)) {
+  if (rollout === null || !rollout.state.staged || isEnded(rollout.state)) {
     return { ...body, prepare: [], run: current, fallback, switch: { type: "all" } };
   }
   const rule = ruleOf(rollout.state, region);

@@ -7,8 +7,8 @@ import type { Release } from "./release.ts";
 export type SwitchRule =
   | { readonly type: "none" }
   | { readonly type: "hosts"; readonly hosts: readonly HostId[] }
-  /** Hosts whose `hostShare(salt, id)` is below `share`, 0 … 1. */
-  | { readonly type: "share"; readonly share: number }
+  /** Hosts whose `hostShare(salt, id)` is below `share`, 0 … 1, and those named when the wave was smaller. */
+  | { readonly type: "share"; readonly share: number; readonly hosts: readonly HostId[] }
   | { readonly type: "all" };
 
 export interface Goal {

@@ -22,6 +22,13 @@ export type HealthCheck =
   | ({ readonly type: "command"; readonly command: readonly string[] } & HealthTiming)
   | ({ readonly type: "none" } & HealthTiming);
 
+/** A secret that hosts with the private half of `key` can open (lib/trust/src/sealed-secret.ts). */
+export interface SealedSecret {
+  /** X25519 public key that it was sealed for, base64url. */
+  readonly key: string;
+  readonly sealed: string;
+}
+
 /** How to run an artifact. Every string array is an argument vector, never a shell line. */
 export interface RunSpec {
   /** Program and arguments, run in the release directory; empty for artifacts that only have to be there. */
@@ -34,6 +41,8 @@ export interface RunSpec {
   readonly stopTimeoutMs: Millis;
   /** Address space limit for the program's processes, or null for none. */
   readonly memoryBytesMax: Bytes | null;
+  /** Given to the program as files by these names. Absent: none, as in releases from before there were any. */
+  readonly secrets?: Readonly<Record<string, SealedSecret>> | undefined;
 }
 
 /** An artifact and how to run it, named by the content of both. */

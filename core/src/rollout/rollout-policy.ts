@@ -10,11 +10,22 @@ export type WaveSize =
 export interface RolloutPolicy {
   /** In rising order. After the last one everybody may switch, whatever it says. */
   readonly waves: readonly WaveSize[];
+  /** So many open hosts, beyond those that are healthy with the release, at any time; at least one. */
+  readonly maxUnavailable: WaveSize;
+  /**
+   * `together`: each wave opens in all regions, and the next one when all of them are well.
+   * `sequence`: all waves of one region, then all of the next.
+   */
+  readonly regions: "together" | "sequence";
+  /** For `sequence`: these first and in this order, then the others by name. */
+  readonly regionOrder: readonly string[];
+  /** For `sequence`: how long a finished region must stay well before the next one begins. */
+  readonly regionBakeMs: Millis;
   /** Of the reporting hosts of each region: so many hold the release before the first wave opens. */
   readonly holdingShareMin: number;
   /** After this time the first wave opens with those that hold it. */
   readonly prepareMs: Millis;
-  /** After this time a wave goes on without stragglers, or is judged. */
+  /** So long after it last opened hosts, a wave goes on without stragglers, or is judged. */
   readonly waveMs: Millis;
   /** How long a finished wave must stay well before the next one opens. */
   readonly bakeMs: Millis;
@@ -37,6 +48,10 @@ export const defaultRolloutPolicy: RolloutPolicy = {
     { type: "share", share: 0.5 },
     { type: "share", share: 1 },
   ],
+  maxUnavailable: { type: "share", share: 0.25 },
+  regions: "together",
+  regionOrder: [],
+  regionBakeMs: 2 * secondMs,
   holdingShareMin: 0.99,
   prepareMs: 30 * minuteMs,
   waveMs: 10 * minuteMs,

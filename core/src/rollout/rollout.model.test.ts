@@ -5,7 +5,8 @@ import { expect, test } from "vitest";
 import { Prng } from "../prng.ts";
 import type { SwitchRule } from "./goal.ts";
 import { hostShare } from "./host-share.ts";
-import { Rollout, beginRollout, isEnded, ruleOf } from "./rollout.ts";
+import { Rollout } from "./rollout.ts";
+import { beginRollout, isEnded, ruleOf } from "./rollout-state.ts";
 import type { RegionCounts, RolloutState } from "./rollout-events.ts";
 import { defaultRolloutPolicy } from "./rollout-policy.ts";
 
@@ -36,8 +37,8 @@ type Scenario = typeof scenario extends fc.Arbitrary<infer Value> ? Value : neve
 
 /** What a rule means, written a second time. */
 function allows(rule: SwitchRule, host: Host): boolean {
-  if (rule.type === "hosts") return rule.hosts.includes(host.id);
-  return rule.type === "all" || (rule.type === "share" && host.share < rule.share);
+  if (rule.type === "none" || rule.type === "all") return rule.type === "all";
+  return rule.hosts.includes(host.id) || (rule.type === "share" && host.share < rule.share);
 }
 
 function makeHosts(given: Scenario, prng: Prng): Host[] {
@@ -74,11 +75,21 @@ function countHosts(
     open: open(talking),
     openSilent: open(own.filter((host) => host.silent)),
     firstHosts: talking.slice(0, 100).map((host) => host.id),
+    ladder: ladderOf(talking.filter((host) => !allows(seen, host))),
     holding: talking.filter((host) => host.fetchTicks <= tick).length,
     running: talking.filter((host) => host.state === "healthy").length,
     healthy: talking.filter((host) => host.state === "healthy").length,
     failed: talking.filter((host) => host.state === "failed").length,
   };
+}
+
+/** What opens 1, 2, 4 … more of these hosts, which are in order. */
+function ladderOf(closed: readonly Host[]): RegionCounts["ladder"] {
+  const rungs = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512].filter((count) => count < closed.length);
+  const upTo = (count: number): number => closed[count]?.share ?? 1;
+  return [...rungs, closed.length]
+    .filter((count) => count > 0)
+    .map((count) => ({ hosts: count, share: upTo(count) }));
 }
 
 /** Lets every open host that holds the release try it. */
@@ -102,7 +113,7 @@ function run(given: Scenario): void {
   let now = 0;
   let everOpen = new Set<string>();
   const faultsEnd = 60;
-  for (let tick = 0; tick < 150 && !isEnded(state); tick += 1) {
+  for (let tick = 0; tick < 300 && !isEnded(state); tick += 1) {
     now += 1000 + prng.below(20_000);
     const faulty = tick < faultsEnd;
     for (const host of hosts) {
@@ -126,6 +137,12 @@ function run(given: Scenario): void {
     if (!isEnded(state)) {
       // What is open stays open; a wave of names never has more of them than its target.
       expect([...everOpen].filter((id) => !open.has(id))).toEqual([]);
+      if (open.size > everOpen.size) {
+        const unwell = hosts.filter(
+          (host) => open.has(host.id) && !host.silent && host.state !== "healthy",
+        );
+        expect(unwell.length).toBeLessThanOrEqual(Math.max(1, Math.floor(hosts.length / 4)));
+      }
       everOpen = open;
       const named = Object.values(state.rules).every((rule) => rule.type === "hosts");
       const wave = state.plan[state.wave];

@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
-import { Rollout, beginRollout, ruleOf } from "./rollout.ts";
+import { Rollout } from "./rollout.ts";
+import { beginRollout, readRolloutState, ruleOf } from "./rollout-state.ts";
 import type { RegionCounts, RolloutInput, RolloutOutput, RolloutState } from "./rollout-events.ts";
-import { defaultRolloutPolicy as policy } from "./rollout-policy.ts";
+import { type RolloutPolicy, defaultRolloutPolicy } from "./rollout-policy.ts";
+
+const policy = { ...defaultRolloutPolicy, maxUnavailable: { type: "hosts", hosts: 100 } } as const;
 
 /** A region of `hosts` reporting hosts, all of which hold the release unless told otherwise. */
 function region(name: string, hosts: number, more: Partial<RegionCounts> = {}): RegionCounts {
@@ -17,6 +20,7 @@ function region(name: string, hosts: number, more: Partial<RegionCounts> = {}): 
     running: 0,
     healthy: 0,
     failed: 0,
+    ladder: [],
     ...more,
   };
 }
@@ -33,6 +37,11 @@ function step(
   for (let output = rollout.poll(); output !== undefined; output = rollout.poll())
     outputs.push(output);
   return { state: rollout.state, outputs };
+}
+
+/** A state whose regions reported all along. */
+function until(state: RolloutState, now: number): RolloutState {
+  return { ...state, nowMs: now, dataMs: now };
 }
 
 /** Carries on until the answer to `regions` is a new wave, an end, or a pause. */
@@ -54,8 +63,12 @@ test("opens nobody before nearly all reporting hosts of every region hold the re
 
 test("opens the first wave at the deadline with those that hold the release", () => {
   const counts = [region("a", 4, { holding: 1 })];
-  expect(report(begun, policy.prepareMs - 1, ...counts).phase).toBe("PREPARING");
-  expect(report(begun, policy.prepareMs, ...counts).phase).toBe("SWITCHING");
+  expect(report(until(begun, policy.prepareMs - 1), policy.prepareMs - 1, ...counts).phase).toBe(
+    "PREPARING",
+  );
+  expect(report(until(begun, policy.prepareMs), policy.prepareMs, ...counts).phase).toBe(
+    "SWITCHING",
+  );
 });
 
 test("begins with one host of the region where most report", () => {
@@ -119,7 +132,7 @@ test("pauses, and doesn't abort, when the open host goes silent", () => {
   const waiting = report(opened, 2000, ...silent);
   expect(waiting.reason).toContain("1 open hosts that went silent");
   expect(waiting.wave).toBe(0);
-  const paused = report(waiting, 1000 + policy.waveMs, ...silent);
+  const paused = report(until(waiting, 1000 + policy.waveMs), 1000 + policy.waveMs, ...silent);
   expect([paused.paused, paused.phase, paused.wave]).toEqual([true, "SWITCHING", 0]);
 });
 
@@ -137,8 +150,10 @@ test("isn't held up by hosts that were silent before it began", () => {
 
 test("counts hosts that hold the release and don't get healthy in time as failed", () => {
   const slow = [region("a", 2), region("b", 4, { open: 1 })];
-  expect(report(opened, 1000 + policy.waveMs - 1, ...slow).phase).toBe("SWITCHING");
-  const overdue = report(opened, 1000 + policy.waveMs, ...slow);
+  expect(report(until(opened, policy.waveMs), 1000 + policy.waveMs - 1, ...slow).phase).toBe(
+    "SWITCHING",
+  );
+  const overdue = report(until(opened, policy.waveMs), 1000 + policy.waveMs, ...slow);
   expect([overdue.phase, overdue.reason]).toEqual([
     "FAILED",
     "1 of 1 hosts failed, or hold it and didn't get healthy in time",
@@ -146,10 +161,12 @@ test("counts hosts that hold the release and don't get healthy in time as failed
 });
 
 test("leaves a straggler that still fetches behind at the wave's deadline", () => {
-  const third = { ...opened, wave: 2, sinceMs: 10_000 };
+  const third = until({ ...opened, wave: 2, sinceMs: 10_000, openToAll: true }, 10_000);
   const counts = region("b", 6, { open: 6, holding: 5, healthy: 5 });
   expect(report(third, 20_000, counts).doneSinceMs).toBeNull();
-  const end = report(report(third, 10_000 + policy.waveMs, counts), 900_000, counts);
+  const overdueMs = 10_000 + policy.waveMs;
+  const skipped = report(until(third, overdueMs), overdueMs, counts);
+  const end = report(skipped, overdueMs + policy.bakeMs, counts);
   expect([end.phase, end.reason]).toEqual([
     "SUCCEEDED",
     "5 of 6 open hosts are healthy, 1 still fetch it",
@@ -158,7 +175,9 @@ test("leaves a straggler that still fetches behind at the wave's deadline", () =
 
 test("opens another host when the first one has left the fleet", () => {
   const left = region("b", 3, { firstHosts: ["b-1", "b-2", "b-3"] });
-  const again = report(opened, 1000 + policy.waveMs, left);
+  const gone = report(until(opened, policy.waveMs), 1000 + policy.waveMs, left);
+  expect(gone.reason).toBe("1 hosts have left");
+  const again = report(gone, 2000 + policy.waveMs, left);
   expect(again.rules).toEqual({ b: { type: "hosts", hosts: ["b-0", "b-1"] } });
 });
 
@@ -205,4 +224,152 @@ test("names the next moment at which time alone may change something", () => {
   expect(rollout.nextDeadline()).toBe(policy.noDataMs);
   rollout.handle({ type: "reported", regions: [region("a", 0)] }, 5000);
   expect(rollout.nextDeadline()).toBe(5000 + policy.emptyMs);
+});
+
+const careful = { ...policy, maxUnavailable: { type: "hosts", hosts: 2 } } as const;
+
+/** Hosts h0 … of one region, so many of them open and so many healthy, seen with another policy. */
+function seen(
+  state: RolloutState,
+  now: number,
+  hosts: number,
+  more: Partial<RegionCounts>,
+  chosen: RolloutPolicy = careful,
+): RolloutState {
+  const ladder = [1, 2, 3, 4, 6, 8].map((count) => ({ hosts: count, share: count / 100 }));
+  const rollout = new Rollout(state, chosen);
+  rollout.handle({ type: "reported", regions: [region("a", hosts, { ladder, ...more })] }, now);
+  return rollout.state;
+}
+
+test("opens hosts of a wave only while fewer than may be unavailable aren't healthy", () => {
+  const first = seen(begun, 1000, 40, {});
+  expect(first.opened).toEqual({ a: 1 });
+  const baked = seen(seen(first, 2000, 40, { open: 1, healthy: 1 }), 9000, 40, {
+    open: 1,
+    healthy: 1,
+  });
+  expect([baked.wave, baked.opened]).toEqual([1, { a: 3 }]);
+  const full = seen(baked, 9500, 40, { open: 3, healthy: 1 });
+  expect([full.opened, full.reason]).toEqual([
+    { a: 3 },
+    "waits for 2 of 3 open hosts to get healthy",
+  ]);
+  const further = seen(full, 10_000, 40, { open: 3, healthy: 2 });
+  expect(further.opened).toEqual({ a: 4 });
+});
+
+test("takes hosts that its seeder hasn't heard of since its start for unavailable", () => {
+  const wide = { ...seen(begun, 1000, 40, {}), wave: 1, opened: { a: 4 } };
+  const restarted = seen(wide, 2000, 3, { open: 1, healthy: 1 });
+  expect([restarted.opened, restarted.reason]).toEqual([
+    { a: 4 },
+    "waits for 3 open hosts to report",
+  ]);
+});
+
+test("halts when as many hosts failed as may be unavailable, however large the wave", () => {
+  const wide = { ...seen(begun, 1000, 400, {}), wave: 2, opened: { a: 90 } };
+  const halted = seen(wide, 2000, 400, { open: 90, healthy: 88, failed: 2 });
+  expect([halted.phase, halted.reason]).toEqual([
+    "FAILED",
+    "2 hosts failed, and only 2 may be unavailable at once",
+  ]);
+});
+
+test("goes over to shares beyond the hosts that a rule can name, and keeps the named ones", () => {
+  const named = Array.from({ length: 99 }, (_, index) => `a-${index}`);
+  const wide: RolloutState = {
+    ...seen(begun, 1000, 400, {}),
+    wave: 2,
+    rules: { a: { type: "hosts", hosts: named } },
+    opened: { a: 99 },
+  };
+  const shared = seen(wide, 2000, 400, { open: 99, healthy: 99 });
+  expect(shared.rules).toEqual({ a: { type: "share", share: 0.02, hosts: named } });
+  expect(shared.opened).toEqual({ a: 101 });
+});
+
+test("opens nobody while a person holds it, halts on failures all the same, and goes on when let go", () => {
+  const one = [region("a", 2), region("b", 4, { open: 1, healthy: 1 })] as const;
+  const held = step(opened, { type: "held", by: "ann", reason: "lunch" }, 2000).state;
+  const still = report(report(held, 3000, ...one), 500_000, ...one);
+  expect([still.paused, still.reason, still.wave]).toEqual([true, "paused by ann: lunch", 0]);
+  const bad = region("b", 4, { open: 1, failed: 1 });
+  expect(report(still, 501_000, region("a", 2), bad).phase).toBe("FAILED");
+  const released = step(still, { type: "released" }, 502_000).state;
+  const watching = report(released, 503_000, ...one);
+  expect([watching.paused, report(watching, 509_000, ...one).wave]).toEqual([false, 1]);
+});
+
+test("a time without data runs no deadline", () => {
+  const slow = [region("a", 2), region("b", 4, { open: 1 })];
+  const back = report(report(opened, 2000, ...slow), 2000 + policy.waveMs, ...slow);
+  expect([back.phase, back.paused]).toEqual(["SWITCHING", false]);
+});
+
+test("goes from region to region in the order given, and watches each before the next", () => {
+  const chosen = {
+    ...policy,
+    regions: "sequence",
+    regionOrder: ["b"],
+    regionBakeMs: 5000,
+  } as const;
+  let state = begun;
+  const look = (now: number, a: Partial<RegionCounts>, b: Partial<RegionCounts>): RolloutState => {
+    const rollout = new Rollout(state, chosen);
+    rollout.handle({ type: "reported", regions: [region("a", 2, a), region("b", 1, b)] }, now);
+    state = rollout.state;
+    return state;
+  };
+  // Region a has no data yet, and its turn hasn't come.
+  const first = look(1000, { current: false }, {});
+  expect([first.region, ruleOf(first, "a"), ruleOf(first, "b")]).toEqual([
+    "b",
+    { type: "none" },
+    { type: "all" },
+  ]);
+  look(2000, {}, { open: 1, healthy: 1 });
+  expect(look(6900, {}, { open: 1, healthy: 1 }).region).toBe("b");
+  expect(look(7000, {}, { open: 1, healthy: 1 })).toMatchObject({
+    region: "a",
+    phase: "PREPARING",
+  });
+  const next = look(8000, {}, { open: 1, healthy: 1 });
+  expect(next.rules["a"]).toEqual({ type: "hosts", hosts: ["a-0"] });
+  // What fails in the region whose turn it is counts against that region alone.
+  expect(look(9000, { open: 1, failed: 1 }, { open: 1, healthy: 1 }).phase).toBe("FAILED");
+});
+
+test("a rollback in waves waits for a person instead of going back to what was rolled back", () => {
+  const staged = report(beginRollout("rollback", "salt", 0, true), 1000, region("a", 4));
+  expect(staged.rules).toEqual({ a: { type: "hosts", hosts: ["a-0"] } });
+  const failed = report(staged, 2000, region("a", 4, { open: 1, failed: 1 }));
+  expect([failed.phase, failed.paused, failed.reason]).toEqual([
+    "SWITCHING",
+    true,
+    "waits for a person: 1 of 1 hosts that tried it failed",
+  ]);
+});
+
+test("reads states of the first format, and none of another", () => {
+  const {
+    staged,
+    held,
+    region: turn,
+    regionsDone,
+    opened: count,
+    known,
+    openToAll,
+    ...old
+  } = opened;
+  expect([staged, held, turn, regionsDone, count, known, openToAll]).toBeDefined();
+  const rules = { b: { type: "share", share: 0.5 } };
+  expect(readRolloutState({ ...old, format: 1, rules })).toEqual({
+    ...opened,
+    rules: { b: { type: "share", share: 0.5, hosts: [] } },
+    opened: {},
+    known: {},
+  });
+  expect(readRolloutState({ ...opened, format: 3 })).toBeNull();
 });

@@ -2,12 +2,16 @@
 // over plain JSON: the driver keeps `state` in the database and makes the machine anew from it.
 //
 // Invariants, held by property tests: hosts beyond the open ones may never switch; what is open stays
-// open until the end; a halted rollout opens nobody; a rollout that hasn't ended says what it waits
-// for. Rolling back passes through no waves and isn't halted by failures: there is nothing to go to.
+// open until the end; hosts are opened only while fewer than `maxUnavailable` open ones aren't healthy;
+// a halted rollout opens nobody; a rollout that hasn't ended says what it waits for. Whether the old
+// release is well is never looked at: the way forward doesn't depend on it. A rollback that isn't
+// staged passes through no waves and isn't halted by failures: there is nothing to go to.
 import type { Millis } from "../units.ts";
-import type { SwitchRule } from "./goal.ts";
+import { describeEnd, describeWait } from "./describe-rollout.ts";
 import type { RegionCounts, RolloutInput, RolloutOutput, RolloutState } from "./rollout-events.ts";
 import type { RolloutPolicy } from "./rollout-policy.ts";
+import { isEnded } from "./rollout-state.ts";
+import { regionInTurn } from "./region-turn.ts";
 import {
   type FleetCounts,
   failsTooOften,
@@ -15,44 +19,10 @@ import {
   lateHosts,
   sumCounts,
   suspiciousSilent,
+  unavailableHosts,
+  unavailableHostsMax,
 } from "./verdict.ts";
-import { openWave, planWaves } from "./waves.ts";
-
-/** The state of a rollout that begins now. A rollback has one wave, everybody, from the start. */
-export function beginRollout(
-  kind: "deploy" | "rollback",
-  salt: string,
-  nowMs: Millis,
-): RolloutState {
-  const rollback = kind === "rollback";
-  return {
-    format: 1,
-    kind,
-    salt,
-    phase: rollback ? "SWITCHING" : "PREPARING",
-    paused: false,
-    plan: rollback ? [{ hosts: 0, share: 1 }] : [],
-    wave: 0,
-    rules: {},
-    sinceMs: nowMs,
-    doneSinceMs: null,
-    dataMs: nowMs,
-    emptySinceMs: null,
-    silentBefore: 0,
-    nowMs,
-    reason: "waits for the first counts of the regions",
-  };
-}
-
-export function isEnded(state: RolloutState): boolean {
-  return state.phase !== "PREPARING" && state.phase !== "SWITCHING";
-}
-
-/** What a region's hosts may do now. Regions that come back into service join the last wave only. */
-export function ruleOf(state: RolloutState, region: string): SwitchRule {
-  if (state.phase === "SUCCEEDED" || isLastWave(state)) return { type: "all" };
-  return state.rules[region] ?? { type: "none" };
-}
+import { hostsOf, openAll, openMore, planWaves } from "./waves.ts";
 
 export class Rollout {
   readonly #policy: RolloutPolicy;
@@ -76,6 +46,16 @@ export class Rollout {
       case "superseded":
         this.#end("ABORTED", input.reason);
         return;
+      case "held":
+        this.#set({ held: { by: input.by, reason: input.reason } });
+        this.#waitHeld();
+        return;
+      case "released":
+        if (this.#state.held === null) return;
+        // What happened meanwhile is judged from here on: nobody could move.
+        this.#set({ held: null, sinceMs: this.#state.nowMs, doneSinceMs: null });
+        this.#wait("goes on: waits for counts of the regions", false);
+        return;
       case "deadline":
         // Deadlines are judged with counts: the driver reports, and the judgment reads the clock.
         return;
@@ -93,40 +73,64 @@ export class Rollout {
   nextDeadline(): Millis | undefined {
     const { phase, sinceMs, doneSinceMs, dataMs, emptySinceMs, nowMs } = this.#state;
     if (isEnded(this.#state)) return undefined;
-    const { prepareMs, waveMs, bakeMs, noDataMs, emptyMs } = this.#policy;
+    const { prepareMs, waveMs, bakeMs, regionBakeMs, noDataMs, emptyMs } = this.#policy;
     const moments = [
       phase === "PREPARING" ? sinceMs + prepareMs : sinceMs + waveMs,
       dataMs + noDataMs,
       ...(emptySinceMs === null ? [] : [emptySinceMs + emptyMs]),
-      ...(doneSinceMs === null ? [] : [doneSinceMs + bakeMs]),
+      ...(doneSinceMs === null ? [] : [doneSinceMs + bakeMs, doneSinceMs + regionBakeMs]),
     ].filter((moment) => moment > nowMs);
     return moments.length === 0 ? undefined : Math.min(...moments);
   }
 
-  #judge(regions: readonly RegionCounts[]): void {
-    const sums = sumCounts(regions, this.#state.rules);
-    if (this.#haltsOn(sums)) return;
-    if (sums.regionsWithoutData.length > 0) {
+  #judge(all: readonly RegionCounts[]): void {
+    const regions = this.#takeTurns(all);
+    const sums = sumCounts(regions, this.#state);
+    if (this.#haltsOn(sums) || this.#haltsOn(sumCounts(all, this.#state))) return;
+    const isKnown = sums.regionsWithoutData.length === 0;
+    if (isKnown) this.#takeData(regions);
+    if (this.#state.held !== null) {
+      this.#waitHeld();
+      return;
+    }
+    if (!isKnown) {
       this.#waitForData(sums.regionsWithoutData);
       return;
     }
-    this.#set({ dataMs: this.#state.nowMs });
     if (sums.hosts === 0) {
-      this.#seeNobody();
+      this.#seeNobody(all);
       return;
     }
     this.#set({ emptySinceMs: null });
     if (this.#state.phase === "PREPARING") this.#prepare(regions, sums);
-    else this.#switch(regions, sums);
+    else this.#switch(all, regions, sums);
   }
 
-  /** Failures halt a deploy at once, also while other regions are unknown; never a rollback. */
+  /** The regions that are looked at now: all of them, or the one whose turn it is. */
+  #takeTurns(all: readonly RegionCounts[]): readonly RegionCounts[] {
+    const inTurn = regionInTurn(this.#state, this.#policy, all);
+    const region = inTurn?.region ?? null;
+    if (region !== this.#state.region) this.#set({ region, ...this.#stageBegins() });
+    return inTurn === null ? all : [inTurn];
+  }
+
+  #stageBegins(): Partial<RolloutState> {
+    return {
+      phase: "PREPARING",
+      plan: [],
+      wave: 0,
+      sinceMs: this.#state.nowMs,
+      doneSinceMs: null,
+      emptySinceMs: null,
+    };
+  }
+
+  /** Failures halt what goes through waves at once, also while other regions are unknown. */
   #haltsOn(sums: FleetCounts): boolean {
-    if (this.#state.kind === "rollback") return false;
-    const among = this.#state.phase === "PREPARING" ? sums.reporting : sums.open;
+    if (!this.#state.staged) return false;
+    const among = sums.open === 0 ? sums.reporting : sums.open;
     if (!failsTooOften(sums.failed, among, this.#policy)) return false;
-    this.#halt(`${sums.failed} of ${among} hosts that tried it failed`);
-    return true;
+    return this.#halt(`${sums.failed} of ${among} hosts that tried it failed`);
   }
 
   #waitForData(regions: readonly string[]): void {
@@ -137,15 +141,35 @@ export class Rollout {
     );
   }
 
+  /** Time without data is nobody's fault: no deadline runs in it. */
+  #takeData(regions: readonly RegionCounts[]): void {
+    const { nowMs, dataMs, sinceMs } = this.#state;
+    const gapMs = nowMs - dataMs;
+    if (gapMs >= this.#policy.noDataMs)
+      this.#set({ sinceMs: Math.min(nowMs, sinceMs + gapMs), doneSinceMs: null });
+    const known = { ...this.#state.known };
+    for (const counts of regions)
+      known[counts.region] = Math.max(known[counts.region] ?? 0, hostsOf(counts));
+    this.#set({ dataMs: nowMs, known });
+  }
+
+  #waitHeld(): void {
+    const { held } = this.#state;
+    if (held === null) return;
+    const why = held.reason === "" ? "" : `: ${held.reason}`;
+    this.#set({ doneSinceMs: null });
+    this.#wait(`paused by ${held.by}${why}`, true);
+  }
+
   /** A deploy to nobody succeeds; a fleet that vanishes after some hosts switched proves nothing. */
-  #seeNobody(): void {
-    const { nowMs, phase, kind } = this.#state;
+  #seeNobody(all: readonly RegionCounts[]): void {
+    const { nowMs, phase, staged } = this.#state;
     const since = this.#state.emptySinceMs ?? nowMs;
     this.#set({ emptySinceMs: since });
-    if (phase === "SWITCHING" && kind === "deploy") {
+    if (phase === "SWITCHING" && staged) {
       this.#wait("waits for hosts: all of them have left", true);
     } else if (nowMs - since >= this.#policy.emptyMs) {
-      this.#end("SUCCEEDED", "no host runs this service yet; later ones get the release at once");
+      this.#endStage(all, "no host runs this service yet; later ones get the release at once");
     } else {
       this.#wait("waits for hosts: no region has one so far", false);
     }
@@ -169,22 +193,67 @@ export class Rollout {
       plan: planWaves(this.#policy.waves, sums.hosts),
       silentBefore: sums.silent,
     });
-    this.#open(0, regions, told);
+    this.#enter(0, regions, sums, told);
   }
 
-  #switch(regions: readonly RegionCounts[], sums: FleetCounts): void {
+  #switch(all: readonly RegionCounts[], regions: readonly RegionCounts[], sums: FleetCounts): void {
     const { nowMs, sinceMs, doneSinceMs, silentBefore } = this.#state;
+    const opening = this.#open(regions, sums, "");
+    if (opening === "opened" || opening === "halted") return;
     const suspicious = suspiciousSilent(sums, silentBefore, this.#policy);
     const { late, holding } = lateHosts(sums);
     const overdue = nowMs - sinceMs >= this.#policy.waveMs;
-    if (suspicious === 0 && sums.healthy > 0 && (late === 0 || (overdue && this.#maySkip(sums)))) {
+    const settled = late === 0 || (overdue && this.#maySkip(sums));
+    const isWhole = opening === "whole" && sums.unseen === 0 && sums.missing === 0;
+    if (isWhole && suspicious === 0 && sums.healthy > 0 && settled) {
       if (doneSinceMs === null) this.#set({ doneSinceMs: nowMs });
-      this.#bake(regions, sums, late);
+      this.#bake(all, regions, sums);
       return;
     }
     this.#set({ doneSinceMs: null });
     if (overdue && this.#judgeOverdue(regions, sums, holding)) return;
     this.#wait(describeWait(sums, late, suspicious), overdue);
+  }
+
+  /**
+   * Opens as much of the wave as may be unavailable at once: `opened` somebody, `whole` when the wave
+   * has nobody left to open, `full` when those that are open have to get healthy first.
+   */
+  #open(
+    regions: readonly RegionCounts[],
+    sums: FleetCounts,
+    told: string,
+  ): "opened" | "whole" | "full" | "halted" {
+    const { plan, wave, openToAll, region, rules } = this.#state;
+    if (openToAll || (region !== null && rules[region]?.type === "all")) return "whole";
+    const isLast = isLastWave(this.#state);
+    const everybody = Number.POSITIVE_INFINITY;
+    if (!isLast && openMore(plan, wave, everybody, regions, this.#state) === null) return "whole";
+    // Hosts that a starting seeder doesn't know yet could be opened unseen.
+    if (sums.missing > 0) return "full";
+    const max = unavailableHostsMax(this.#policy, sums.hosts);
+    const limit = max - unavailableHosts(sums, this.#state.silentBefore);
+    if (isLast && sums.closed <= Math.max(0, limit)) {
+      this.#apply(openAll(regions, this.#state), region === null, told);
+      return "opened";
+    }
+    const more = limit > 0 ? openMore(plan, wave, limit, regions, this.#state) : null;
+    if (more !== null) {
+      this.#apply(more, false, told);
+      return "opened";
+    }
+    if (sums.failed < max) return "full";
+    this.#halt(`${sums.failed} hosts failed, and only ${max} may be unavailable at once`);
+    return "halted";
+  }
+
+  #apply(opening: Pick<RolloutState, "rules" | "opened">, openToAll: boolean, told: string): void {
+    const { nowMs, wave, plan } = this.#state;
+    const hosts = Object.values(opening.opened).reduce((sum, one) => sum + one, 0);
+    this.#set({ ...opening, openToAll, sinceMs: nowMs, doneSinceMs: null });
+    const why = told === "" ? "" : `: ${told}`;
+    this.#wait(`wave ${wave + 1} of ${plan.length} is open for ${hosts} hosts${why}`, false);
+    this.#outputs.push({ type: "rulesChanged" });
   }
 
   /** Stragglers that still fetch are left behind at the deadline while most open hosts are settled. */
@@ -196,44 +265,45 @@ export class Rollout {
   /** True when the deadline decided something. */
   #judgeOverdue(regions: readonly RegionCounts[], sums: FleetCounts, holding: number): boolean {
     const bad = sums.failed + holding;
-    if (failsTooOften(bad, sums.open, this.#policy)) {
-      this.#halt(`${bad} of ${sums.open} hosts failed, or hold it and didn't get healthy in time`);
-      return true;
+    if (this.#state.staged && failsTooOften(bad, sums.open, this.#policy)) {
+      const why = `${bad} of ${sums.open} hosts failed, or hold it and didn't get healthy in time`;
+      if (this.#halt(why)) return true;
     }
-    if (sums.open > 0 || sums.openSilent > 0 || isLastWave(this.#state)) return false;
-    // Every host that was opened has left the fleet: others take their place.
-    const extra = this.#state.plan.map((wave) => ({ ...wave, hosts: wave.hosts + 1 }));
-    this.#set({ plan: extra });
-    this.#open(this.#state.wave, regions, "the open hosts have left");
+    if (sums.unseen === 0 && sums.missing === 0) return false;
+    // So many have left the fleet: others take their place.
+    const opened = { ...this.#state.opened };
+    const known = { ...this.#state.known };
+    for (const counts of regions) {
+      opened[counts.region] = counts.open + counts.openSilent;
+      known[counts.region] = hostsOf(counts);
+    }
+    this.#set({ opened, known, sinceMs: this.#state.nowMs });
+    this.#wait(`${Math.max(sums.unseen, sums.missing)} hosts have left`, false);
     return true;
   }
 
-  #bake(regions: readonly RegionCounts[], sums: FleetCounts, late: number): void {
-    const { nowMs, doneSinceMs, wave, kind } = this.#state;
-    const told = describeEnd(sums, late);
-    if (nowMs - (doneSinceMs ?? nowMs) < this.#policy.bakeMs) {
+  #bake(all: readonly RegionCounts[], regions: readonly RegionCounts[], sums: FleetCounts): void {
+    const { nowMs, doneSinceMs, wave, staged, region } = this.#state;
+    const told = describeEnd(sums, lateHosts(sums).late);
+    const isLast = isLastWave(this.#state);
+    const { bakeMs, regionBakeMs } = this.#policy;
+    const watchMs = isLast && region !== null ? Math.max(bakeMs, regionBakeMs) : bakeMs;
+    if (nowMs - (doneSinceMs ?? nowMs) < watchMs) {
       this.#wait(`watches the wave for a while: ${told}`, false);
       return;
     }
-    if (!isLastWave(this.#state)) {
-      this.#open(this.#replan(sums) ?? wave + 1, regions, told);
+    if (!isLast) {
+      this.#enter(this.#replan(sums) ?? wave + 1, regions, sums, told);
       return;
     }
-    const bad = kind === "rollback" && failsTooOften(sums.failed, sums.open, this.#policy);
-    this.#end(bad ? "FAILED" : "SUCCEEDED", told);
+    if (!staged && failsTooOften(sums.failed, sums.open, this.#policy)) this.#end("FAILED", told);
+    else this.#endStage(all, told);
   }
 
-  #open(wave: number, regions: readonly RegionCounts[], told: string): void {
-    const { plan, salt, rules, nowMs } = this.#state;
-    this.#set({
-      wave,
-      rules: openWave(plan, wave, salt, regions, rules),
-      sinceMs: nowMs,
-      doneSinceMs: null,
-      paused: false,
-      reason: `wave ${wave + 1} of ${plan.length} is open: ${told}`,
-    });
-    this.#outputs.push({ type: "rulesChanged" });
+  #enter(wave: number, regions: readonly RegionCounts[], sums: FleetCounts, told: string): void {
+    this.#set({ wave, sinceMs: this.#state.nowMs, doneSinceMs: null });
+    this.#wait(`begins wave ${wave + 1} of ${this.#state.plan.length}: ${told}`, false);
+    this.#open(regions, sums, told);
   }
 
   /**
@@ -249,9 +319,34 @@ export class Rollout {
     return next === -1 ? plan.length - 1 : next;
   }
 
-  #halt(reason: string): void {
-    if (this.#state.kind === "deploy") this.#outputs.push({ type: "quarantined", reason });
+  /** The region is done, and its hosts may all run the release; after the last one the rollout is. */
+  #endStage(all: readonly RegionCounts[], reason: string): void {
+    const { region, regionsDone } = this.#state;
+    if (region === null) {
+      this.#end("SUCCEEDED", reason);
+      return;
+    }
+    const done = all.filter((counts) => counts.region === region);
+    this.#set({ ...openAll(done, this.#state), regionsDone: [...regionsDone, region] });
+    const next = regionInTurn({ ...this.#state, region: null }, this.#policy, all);
+    if (next === null || this.#state.regionsDone.includes(next.region)) {
+      this.#end("SUCCEEDED", reason);
+      return;
+    }
+    this.#set({ region: next.region, ...this.#stageBegins() });
+    this.#wait(`${region} is done (${reason}); begins in ${next.region}`, false);
+    this.#outputs.push({ type: "rulesChanged" });
+  }
+
+  /** True when that was the end: a staged rollback has nothing to go back to, and waits for a person. */
+  #halt(reason: string): boolean {
+    if (this.#state.kind === "rollback") {
+      this.#wait(`waits for a person: ${reason}`, true);
+      return true;
+    }
+    this.#outputs.push({ type: "quarantined", reason });
     this.#end("FAILED", reason);
+    return true;
   }
 
   #end(phase: "SUCCEEDED" | "FAILED" | "ABORTED", reason: string): void {
@@ -270,23 +365,4 @@ export class Rollout {
 
 function isLastWave(state: RolloutState): boolean {
   return state.phase === "SWITCHING" && state.wave === state.plan.length - 1;
-}
-
-function describeWait(sums: FleetCounts, late: number, suspicious: number): string {
-  const parts = [
-    ...(late > 0 ? [`${late} of ${sums.open} open hosts to get healthy`] : []),
-    ...(suspicious > 0 ? [`${suspicious} open hosts that went silent to report`] : []),
-    ...(late === 0 && suspicious === 0 ? ["an open host to run it"] : []),
-  ];
-  return `waits for ${parts.join(" and ")}`;
-}
-
-function describeEnd(sums: FleetCounts, late: number): string {
-  const parts = [
-    `${sums.healthy} of ${sums.open} open hosts are healthy`,
-    ...(sums.failed > 0 ? [`${sums.failed} failed`] : []),
-    ...(late > 0 ? [`${late} still fetch it`] : []),
-    ...(sums.openSilent > 0 ? [`${sums.openSilent} are silent`] : []),
-  ];
-  return parts.join(", ");
 }

@@ -15,6 +15,6 @@ test("lets run whom the rule names, by list or by share", () => {
   expect(mayRun({ type: "all" }, "s", "a")).toBe(true);
   expect(mayRun({ type: "hosts", hosts: ["a"] }, "s", "a")).toBe(true);
   expect(mayRun({ type: "hosts", hosts: ["a"] }, "s", "b")).toBe(false);
-  expect(mayRun({ type: "share", share: 0 }, "s", "a")).toBe(false);
-  expect(mayRun({ type: "share", share: 1 }, "s", "a")).toBe(true);
+  expect(mayRun({ type: "share", share: 0, hosts: [] }, "s", "a")).toBe(false);
+  expect(mayRun({ type: "share", share: 1, hosts: [] }, "s", "a")).toBe(true);
 });

@@ -13,6 +13,6 @@ export function mayRun(rule: SwitchRule, salt: string, host: HostId): boolean {
     case "hosts":
       return rule.hosts.includes(host);
     case "share":
-      return hostShare(salt, host) < rule.share;
+      return hostShare(salt, host) < rule.share || rule.hosts.includes(host);
   }
 }

@@ -1,8 +1,7 @@
 // What the counts of one moment say about a rollout: pure sums and one judgment each, no memory.
-import { type SwitchRule } from "./goal.ts";
-import type { RegionCounts } from "./rollout-events.ts";
+import type { RegionCounts, RolloutState } from "./rollout-events.ts";
 import type { RolloutPolicy } from "./rollout-policy.ts";
-import { hostsOf, openEstimate } from "./waves.ts";
+import { hostsOf, openEstimate, unseenOf } from "./waves.ts";
 
 export interface FleetCounts {
   readonly hosts: number;
@@ -10,6 +9,12 @@ export interface FleetCounts {
   readonly silent: number;
   readonly open: number;
   readonly openSilent: number;
+  /** Opened earlier, and neither reporting nor known to be silent. */
+  readonly unseen: number;
+  /** Fewer hosts than were known before: those may be anywhere, open or not. */
+  readonly missing: number;
+  /** Reporting hosts that aren't open. */
+  readonly closed: number;
   readonly holding: number;
   readonly healthy: number;
   readonly failed: number;
@@ -20,7 +25,7 @@ export interface FleetCounts {
 /** Sums over all regions. Where counts aren't current, the open hosts are estimated from the rule. */
 export function sumCounts(
   regions: readonly RegionCounts[],
-  rules: Readonly<Record<string, SwitchRule>>,
+  { rules, opened, known }: Pick<RolloutState, "rules" | "opened" | "known">,
 ): FleetCounts {
   const sums = {
     hosts: 0,
@@ -28,6 +33,9 @@ export function sumCounts(
     silent: 0,
     open: 0,
     openSilent: 0,
+    unseen: 0,
+    missing: 0,
+    closed: 0,
     holding: 0,
     healthy: 0,
     failed: 0,
@@ -39,6 +47,9 @@ export function sumCounts(
     sums.open += counts.current ? counts.open : openEstimate(rules[counts.region], counts);
     if (!counts.current) continue;
     sums.openSilent += counts.openSilent;
+    sums.unseen += unseenOf(counts, opened);
+    sums.missing += Math.max(0, (known[counts.region] ?? 0) - hostsOf(counts));
+    sums.closed += Math.max(0, counts.reporting - counts.open);
     sums.holding += counts.holding;
     sums.healthy += counts.healthy;
     sums.failed += counts.failed;
@@ -73,6 +84,27 @@ export function suspiciousSilent(
 ): number {
   const sinceOpened = Math.max(0, Math.min(sums.openSilent, sums.silent - silentBefore));
   return sinceOpened > policy.silentShareMax * (sums.open + sums.openSilent) ? sinceOpened : 0;
+}
+
+/**
+ * Open hosts that aren't known to be healthy with the release. Failed ones are among them, whatever
+ * they run; silent ones are, unless they were silent before the first wave opened.
+ */
+export function unavailableHosts(sums: FleetCounts, silentBefore: number): number {
+  const wentSilent = Math.max(0, Math.min(sums.openSilent, sums.silent - silentBefore));
+  return Math.max(0, sums.open - sums.healthy) + sums.unseen + wentSilent;
+}
+
+/** How many of so many hosts may be open and not healthy at once; at least one. */
+export function unavailableHostsMax(
+  { maxUnavailable }: Pick<RolloutPolicy, "maxUnavailable">,
+  hosts: number,
+): number {
+  const wanted =
+    maxUnavailable.type === "hosts"
+      ? maxUnavailable.hosts
+      : Math.floor(maxUnavailable.share * hosts + 1e-9);
+  return Math.max(1, wanted);
 }
 
 /** Open hosts that are neither well nor failed yet, and how many of them surely hold the release. */

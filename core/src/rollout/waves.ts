@@ -1,10 +1,9 @@
-// Which hosts a wave opens. Invariant, tested: what one wave opened, every later one keeps open, and
-// a wave that isn't the last one never names more hosts than its target.
+// Which hosts a wave opens. Invariants, tested: what one wave opened, every later one keeps open, and
+// never more reporting hosts are opened at once than the limit that was given.
 import type { HostId } from "../ids.ts";
 import { switchHostsMax } from "../limits.ts";
 import type { SwitchRule } from "./goal.ts";
-import { hostShare } from "./host-share.ts";
-import type { RegionCounts, Wave } from "./rollout-events.ts";
+import type { RegionCounts, RolloutState, Wave } from "./rollout-events.ts";
 import type { WaveSize } from "./rollout-policy.ts";
 
 /** The waves for a fleet of that many hosts: those that would open nobody new are left out. */
@@ -21,55 +20,87 @@ export function planWaves(sizes: readonly WaveSize[], hosts: number): Wave[] {
   return plan;
 }
 
+type Opening = Pick<RolloutState, "rules" | "opened">;
+
 /**
- * The rules that open a wave, for every region; `before` has those of the wave before. The first of
- * several waves opens in one region only: the one with the most hosts that report.
+ * Opens at most `limit` more reporting hosts of the wave `index`, or answers null when it has nobody
+ * left to open. The first of several waves opens in one region only: where most hosts report.
  */
-export function openWave(
+export function openMore(
   plan: readonly Wave[],
   index: number,
-  salt: string,
+  limit: number,
   regions: readonly RegionCounts[],
-  before: Readonly<Record<string, SwitchRule>>,
-): Record<string, SwitchRule> {
+  before: Opening,
+): Opening | null {
   const wave = plan[index];
-  const rules: Record<string, SwitchRule> = { ...before };
-  if (wave === undefined) return rules;
-  if (index === plan.length - 1) {
-    for (const { region } of regions) rules[region] = { type: "all" };
-    return rules;
-  }
-  const first = index === 0 ? regionToBeginWith(regions) : undefined;
-  const candidates = first === undefined ? regions : [first];
+  if (wave === undefined) return null;
+  const isFirst = index === 0 && plan.length > 1;
+  const candidates = isFirst ? regionToBeginWith(regions, before) : regions;
   const total = candidates.reduce((sum, counts) => sum + hostsOf(counts), 0);
   // A fleet that grew since the plan was made gets its share of the wave; the first wave is a number.
-  const target = index === 0 ? wave.hosts : Math.max(wave.hosts, Math.floor(wave.share * total));
+  const target = isFirst ? wave.hosts : Math.max(wave.hosts, Math.floor(wave.share * total));
+  const open = candidates.reduce((sum, counts) => sum + openOf(counts, before.opened), 0);
+  let left = Math.min(limit, target - open);
   const allotted = allot(target, candidates);
+  const rules = { ...before.rules };
+  const opened = { ...before.opened };
+  let hasChanged = false;
   for (const [position, counts] of candidates.entries()) {
-    const rule = ruleFor(allotted[position] ?? 0, counts, salt, before[counts.region]);
-    if (rule !== undefined) rules[counts.region] = rule;
+    const { region } = counts;
+    const share = (allotted[position] ?? 0) - openOf(counts, before.opened);
+    const wider = widen(Math.min(left, share), counts, rules[region]);
+    if (wider === null) continue;
+    rules[region] = wider.rule;
+    opened[region] = counts.open + wider.hosts;
+    left -= wider.hosts;
+    hasChanged = true;
   }
-  return rules;
+  return hasChanged ? { rules, opened } : null;
+}
+
+/** The rules that open everybody of these regions. */
+export function openAll(regions: readonly RegionCounts[], before: Opening): Opening {
+  const rules = { ...before.rules };
+  const opened = { ...before.opened };
+  for (const { region, reporting } of regions) {
+    rules[region] = { type: "all" };
+    opened[region] = reporting;
+  }
+  return { rules, opened };
 }
 
 export function hostsOf(counts: RegionCounts): number {
   return counts.reporting + counts.silent;
 }
 
+/** Hosts that were opened and that nobody has heard of or misses: their seeder has just started, say. */
+export function unseenOf(counts: RegionCounts, opened: Readonly<Record<string, number>>): number {
+  return Math.max(0, (opened[counts.region] ?? 0) - counts.open - counts.openSilent);
+}
+
 /** How many of a region's hosts a rule opens, as well as one can tell without asking them. */
 export function openEstimate(rule: SwitchRule | undefined, counts: RegionCounts): number {
   if (rule === undefined || rule.type === "none") return 0;
   if (rule.type === "all") return hostsOf(counts);
-  return rule.type === "hosts" ? rule.hosts.length : Math.ceil(rule.share * hostsOf(counts));
+  if (rule.type === "hosts") return rule.hosts.length;
+  return Math.ceil(rule.share * hostsOf(counts)) + rule.hosts.length;
 }
 
-function regionToBeginWith(regions: readonly RegionCounts[]): RegionCounts | undefined {
+function openOf(counts: RegionCounts, opened: Readonly<Record<string, number>>): number {
+  return counts.open + counts.openSilent + unseenOf(counts, opened);
+}
+
+/** The one where it has begun, else the one with the most hosts that report. */
+function regionToBeginWith(regions: readonly RegionCounts[], before: Opening): RegionCounts[] {
+  const begun = regions.find(({ region }) => before.rules[region] !== undefined);
+  if (begun !== undefined) return [begun];
   let best: RegionCounts | undefined;
   for (const counts of regions) {
     if (counts.firstHosts.length === 0) continue;
     if (best === undefined || counts.reporting > best.reporting) best = counts;
   }
-  return best;
+  return best === undefined ? [] : [best];
 }
 
 /** Splits a target over regions in proportion to their hosts, by largest remainder: sums to the target. */
@@ -90,38 +121,26 @@ function allot(target: number, regions: readonly RegionCounts[]): number[] {
   return allotted;
 }
 
-function ruleFor(
-  wanted: number,
+/**
+ * A rule that opens at most `more` further reporting hosts, and how many it opens. Few are named;
+ * more are given by their share, with those named before kept beside it.
+ */
+function widen(
+  more: number,
   counts: RegionCounts,
-  salt: string,
   before: SwitchRule | undefined,
-): SwitchRule | undefined {
-  if (before?.type === "all") return before;
-  const named = before?.type === "hosts" ? before.hosts : [];
-  if (wanted === 0) return before;
-  if (before?.type !== "share" && wanted <= switchHostsMax) {
-    const hosts = nameHosts(wanted, counts.firstHosts, named);
-    return hosts.length === 0 ? before : { type: "hosts", hosts };
+): { readonly rule: SwitchRule; readonly hosts: number } | null {
+  if (more <= 0 || before?.type === "all") return null;
+  const named: readonly HostId[] =
+    before?.type === "hosts" || before?.type === "share" ? before.hosts : [];
+  if (before?.type !== "share" && named.length + more <= switchHostsMax) {
+    const known = new Set(named);
+    const fresh = counts.firstHosts.filter((host) => !known.has(host)).slice(0, more);
+    if (fresh.length === 0) return null;
+    return { rule: { type: "hosts", hosts: [...named, ...fresh] }, hosts: fresh.length };
   }
-  // A share has to take in everybody who was named or shared before.
-  let share = Math.max(
-    wanted / Math.max(1, hostsOf(counts)),
-    before?.type === "share" ? before.share : 0,
-  );
-  for (const host of named) share = Math.max(share, hostShare(salt, host) + Number.EPSILON);
-  return { type: "share", share: Math.min(1, share) };
-}
-
-/** Those named before, filled up to the wanted number with the first others. */
-function nameHosts(
-  wanted: number,
-  firstHosts: readonly HostId[],
-  named: readonly HostId[],
-): HostId[] {
-  const hosts = [...named];
-  for (const host of firstHosts) {
-    if (hosts.length >= wanted) break;
-    if (!hosts.includes(host)) hosts.push(host);
-  }
-  return hosts;
+  const shareMin = before?.type === "share" ? before.share : 0;
+  const rung = counts.ladder.findLast(({ hosts, share }) => hosts <= more && share > shareMin);
+  if (rung === undefined) return null;
+  return { rule: { type: "share", share: rung.share, hosts: named }, hosts: rung.hosts };
 }

@@ -5,6 +5,7 @@ import { chown, mkdir } from "node:fs/promises";
 import { delimiter, dirname, join } from "node:path";
 import { programStopOnExitMsMax } from "@shoal/core/limits";
 import type { Release } from "@shoal/core/rollout/release";
+import type { SecretsKey } from "@shoal/trust/sealed-secret";
 import { mebibyte } from "@shoal/core/units";
 import { StateFile } from "@shoal/daemon/atomic-file";
 import { switchCurrent } from "../activate.ts";
@@ -14,6 +15,7 @@ import { boundProgramLog, lastLogLine } from "./program-log.ts";
 import { ProgramRecords, type ProgramRecord } from "./program-record.ts";
 import { startProgram, type Program, type ProgramUser } from "./program.ts";
 import { markVariable } from "./process-table.ts";
+import { secretsVariable, writeSecretFiles } from "./secret-files.ts";
 
 export interface LauncherConfig {
   /** Folder of the service: `current`, record, log and home. */
@@ -23,6 +25,10 @@ export interface LauncherConfig {
   readonly user: ProgramUser | null;
   /** Node binary whose folder is first on the programs' PATH. */
   readonly nodePath: string;
+  /** Keys that open the secrets of this host's environments. */
+  readonly secretsKeys: readonly SecretsKey[];
+  readonly environment: string;
+  readonly service: string;
   /** Of this boot of the machine. */
   readonly bootId: string;
 }
@@ -75,6 +81,8 @@ export class Launcher {
     await mkdir(home, { recursive: true });
     if (user !== null) await chown(home, user.uid, user.gid);
     const directory = this.#deps.releaseDir(release);
+    const { environment, service, secretsKeys: keys } = this.#config;
+    await writeSecretFiles(this.#secretsDir(), release, { environment, service, keys, user });
     await switchCurrent(serviceDir, directory);
     const port = await this.#choosePort(release);
     const record: ProgramRecord = { release, mark: randomUUID(), port, identity: null };
@@ -150,10 +158,19 @@ export class Launcher {
       LANG: "C.UTF-8",
       ...release.run.environment,
       ...(port === null ? {} : { PORT: String(port) }),
+      ...(hasSecrets(release) ? { [secretsVariable]: this.#secretsDir() } : {}),
     };
+  }
+
+  #secretsDir(): string {
+    return join(this.#config.serviceDir, "secrets");
   }
 
   #logFile(): string {
     return join(this.#config.serviceDir, "log", "program.log");
   }
+}
+
+function hasSecrets(release: Release): boolean {
+  return Object.keys(release.run.secrets ?? {}).length > 0;
 }

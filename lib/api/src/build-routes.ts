@@ -10,6 +10,7 @@ export const builds = {
   start: row({
     method: "POST",
     path: "/builds",
+    permission: "build",
     summary: "Asks for a build; the same commit twice is one build.",
     body: plane.buildInput,
     answer: plane.build,
@@ -57,6 +58,7 @@ export const builds = {
   cancel: row({
     method: "POST",
     path: "/builds/:id/cancel",
+    permission: "build",
     summary: "Cancels a build.",
     params: byId,
     answer: plane.build,
@@ -64,6 +66,7 @@ export const builds = {
   retry: row({
     method: "POST",
     path: "/builds/:id/retry",
+    permission: "build",
     summary: "Asks for another build of the commit of one that failed or was cancelled.",
     params: byId,
     answer: plane.build,
@@ -72,6 +75,7 @@ export const builds = {
   reschedule: row({
     method: "POST",
     path: "/builds/:id/reschedule",
+    permission: "build",
     summary: "Gives a queued build another priority or time.",
     params: byId,
     body: plane.rescheduleInput,

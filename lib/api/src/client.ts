@@ -68,11 +68,22 @@ function peopleMethods(config: CallConfig) {
       deploy: serviceVerb(config, services.deploy),
       rollback: serviceVerb(config, services.rollback),
       allow: serviceVerb(config, services.allow),
+      update: serviceVerb(config, services.update),
+      pause: serviceVerb(config, services.pause),
+      resume: (environment: string, service: string, options?: CallOptions) =>
+        call(config, services.resume, { params: { environment, service }, ...options }),
+      abort: serviceVerb(config, services.abort),
+      troubled: (environment: string, service: string, options?: CallOptions) =>
+        call(config, services.troubled, { params: { environment, service }, ...options }),
     },
+    environments: environmentMethods(config),
     rollouts: { list: lister(config, rollouts.list), get: getter(config, rollouts.get) },
     quarantines: { list: lister(config, rollouts.quarantines) },
     hosts: { list: lister(config, hosts.list) },
-    tokens: { create: poster(config, tokens.create) },
+    tokens: {
+      create: poster(config, tokens.create),
+      revokePerson: poster(config, tokens.revokePerson),
+    },
     joinTokens: { create: poster(config, tokens.createJoin) },
     trust: {
       get: (options?: CallOptions) => call(config, trustRoutes.get, { ...options }),
@@ -101,6 +112,21 @@ function peopleMethods(config: CallConfig) {
       log: (id: number, query: QueryInputOf<typeof builds.log> = {}, options?: CallOptions) =>
         readLog(config, id, query, options),
     },
+  };
+}
+
+function environmentMethods(config: CallConfig) {
+  const { environments } = routes;
+  return {
+    create: poster(config, environments.create),
+    list: lister(config, environments.list),
+    get: (environment: string, options?: CallOptions) =>
+      call(config, environments.get, { params: { environment }, ...options }),
+    update: (
+      environment: string,
+      body: BodyInputOf<typeof environments.update>,
+      options?: CallOptions,
+    ) => call(config, environments.update, { params: { environment }, body, ...options }),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   bytes,
   commit,
   count,
+  hostId,
   httpUrl,
   instant,
   labels,
@@ -16,6 +17,7 @@ import {
   releaseId,
   rowId,
 } from "./names.ts";
+import { grantedPermission } from "./environments.ts";
 import { release, runSpec } from "./release.ts";
 
 /** RFC 9457, with what a program needs to decide and a person to go on. */
@@ -107,6 +109,11 @@ export const serviceInput = z.strictObject({
   run: runSpec,
   selector: labels.default({}),
 });
+/** What is absent stays as it is. A changed `run` counts from the next deploy, a selector at once. */
+export const servicePatch = z.strictObject({
+  run: runSpec.optional(),
+  selector: labels.optional(),
+});
 export const service = serviceInput.extend({ current: release.nullable(), createdAt: instant });
 
 export const buildState = z.enum([
@@ -128,6 +135,8 @@ export const failure = z.strictObject({
 export const buildInput = z.strictObject({
   project: name,
   commit,
+  /** Branch that the commit was taken from: environments may deploy it by itself. */
+  branch: z.string().min(1).max(255).nullable().default(null),
   /** Larger goes first. */
   priority: z.int().min(-100).max(100).default(0),
   /** Another build also when the commit has one that isn't over or has succeeded. */
@@ -248,7 +257,11 @@ export const deployInput = z.strictObject({
 export const rollbackInput = z.strictObject({
   /** Release to go back to; the newest that ran before, when absent. */
   release: releaseId.optional(),
+  /** Through waves, instead of everywhere at once. */
+  waves: z.boolean().default(false),
 });
+/** Why, for whoever looks at the rollout. */
+export const holdInput = z.strictObject({ reason: z.string().max(256).default("") });
 export const releaseCounts = z.strictObject({
   release: releaseId,
   holding: count,
@@ -273,8 +286,26 @@ export const rollout = z.strictObject({
   counts: releaseCounts.nullable(),
   /** What it waits for, or why it ended, for a person. */
   reason: z.string(),
+  /** Who asked for it: a person's token, `admin`, or the environment's own rule. */
+  by: z.string(),
+  /** The region whose turn it is, where they go one after another. */
+  region: name.nullable(),
   createdAt: instant,
   endedAt: instant.nullable(),
+});
+/** A host that failed a release in the newest rollout of a service. */
+export const troubledHost = z.strictObject({
+  region: name,
+  host: hostId,
+  release: releaseId.nullable(),
+  code: z.string(),
+  message: z.string(),
+});
+/** A seeder whose hosts are missing from an answer. */
+export const unreachableSeeder = z.strictObject({
+  region: name,
+  seeder: name,
+  reason: z.string(),
 });
 export const quarantine = z.strictObject({
   environment: name,
@@ -288,6 +319,12 @@ export const quarantine = z.strictObject({
 export const tokenInput = z.discriminatedUnion("role", [
   z.strictObject({ role: z.literal("builder"), name }),
   z.strictObject({ role: z.literal("seeder"), name, region: name }),
+  z.strictObject({
+    role: z.literal("person"),
+    name,
+    permissions: z.array(grantedPermission).min(1).max(32),
+    ttlMs: millis.min(1000).default(90 * 24 * 3_600_000),
+  }),
 ]);
 export const joinTokenInput = z.strictObject({
   region: name,

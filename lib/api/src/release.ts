@@ -1,7 +1,7 @@
 // Strict decoders of releases and goals; the types are core's.
 import type { Goal, SwitchRule } from "@shoal/core/rollout/goal";
 import type { HealthCheck, Release, RunSpec } from "@shoal/core/rollout/release";
-import { switchHostsMax } from "@shoal/core/limits";
+import { sealedSecretLengthMax, secretsPerServiceMax, switchHostsMax } from "@shoal/core/limits";
 import { z } from "zod";
 import {
   artifactCid,
@@ -48,6 +48,16 @@ export const runSpec: z.ZodType<RunSpec, unknown> = z.strictObject({
   health: healthCheck,
   stopTimeoutMs: millis.max(600_000).default(10_000),
   memoryBytesMax: bytes.positive().nullable().default(null),
+  secrets: z
+    .record(
+      z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/),
+      z.strictObject({
+        key: z.string().regex(/^[A-Za-z0-9_-]{43}$/),
+        sealed: z.base64url().max(sealedSecretLengthMax),
+      }),
+    )
+    .refine((secrets) => Object.keys(secrets).length <= secretsPerServiceMax)
+    .optional(),
 });
 
 export const release: z.ZodType<Release, unknown> = z.strictObject({
@@ -61,7 +71,11 @@ export const release: z.ZodType<Release, unknown> = z.strictObject({
 export const switchRule: z.ZodType<SwitchRule, unknown> = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("none") }),
   z.strictObject({ type: z.literal("hosts"), hosts: z.array(hostId).max(switchHostsMax) }),
-  z.strictObject({ type: z.literal("share"), share: z.number().min(0).max(1) }),
+  z.strictObject({
+    type: z.literal("share"),
+    share: z.number().min(0).max(1),
+    hosts: z.array(hostId).max(switchHostsMax).default([]),
+  }),
   z.strictObject({ type: z.literal("all") }),
 ]);
 

@@ -2,6 +2,7 @@
 // handlers by these rows, the client calls by them, and the OpenAPI document is made from them, so
 // that the three can't drift apart. No I/O here.
 import type { z } from "zod";
+import type { Permission } from "./environments.ts";
 
 /** Who may call: anybody, or the bearer of a token of that role. */
 export type Role = "any" | "admin" | "builder" | "seeder";
@@ -22,6 +23,8 @@ export interface Route<
   Answer extends RouteAnswer = RouteAnswer,
 > {
   readonly role: Role;
+  /** Whose token of the role `person` may call what is the admin's otherwise; null: nobody's. */
+  readonly permission: Permission | null;
   readonly method: Method;
   /** Below `/v1`, with `:name` for parameters. */
   readonly path: string;

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { builds, webhooks } from "./build-routes.ts";
 import * as builder from "./builder.ts";
 import * as plane from "./control-plane.ts";
-import { name, page, releaseId } from "./names.ts";
+import * as environment from "./environments.ts";
+import { count, name, page, releaseId } from "./names.ts";
 import { type Route, rawBytes } from "./route.ts";
 import { byId, byService, pageQuery, paging, row } from "./row.ts";
 import * as seeder from "./seeder.ts";
@@ -84,9 +85,18 @@ export const services = {
     params: byService,
     answer: plane.service,
   }),
+  update: row({
+    method: "PATCH",
+    path: "/services/:environment/:service",
+    summary: "Changes whom a service runs on, at once, or how, from the next deploy on.",
+    params: byService,
+    body: plane.servicePatch,
+    answer: plane.service,
+  }),
   deploy: row({
     method: "POST",
     path: "/services/:environment/:service/deploy",
+    permission: "deploy",
     summary: "Rolls a build out to all hosts of a service, wave by wave.",
     params: byService,
     body: plane.deployInput,
@@ -96,6 +106,7 @@ export const services = {
   rollback: row({
     method: "POST",
     path: "/services/:environment/:service/rollback",
+    permission: "rollback",
     summary: "Goes back to an earlier release at once, and quarantines the present one.",
     params: byService,
     body: plane.rollbackInput,
@@ -105,10 +116,78 @@ export const services = {
   allow: row({
     method: "POST",
     path: "/services/:environment/:service/allow",
+    permission: "allow",
     summary: "Lifts the quarantine of a release.",
     params: byService,
     body: z.strictObject({ release: releaseId }),
     answer: plane.service,
+  }),
+  pause: row({
+    method: "POST",
+    path: "/services/:environment/:service/pause",
+    permission: "operate",
+    summary: "Lets the rollout under way open nobody further; failures still halt it.",
+    params: byService,
+    body: plane.holdInput,
+    answer: plane.rollout,
+  }),
+  resume: row({
+    method: "POST",
+    path: "/services/:environment/:service/resume",
+    permission: "operate",
+    summary: "Lets a paused rollout go on.",
+    params: byService,
+    answer: plane.rollout,
+  }),
+  abort: row({
+    method: "POST",
+    path: "/services/:environment/:service/abort",
+    permission: "operate",
+    summary: "Gives a deploy up: its hosts go back to what ran before.",
+    params: byService,
+    body: plane.holdInput,
+    answer: plane.rollout,
+  }),
+  troubled: row({
+    method: "GET",
+    path: "/services/:environment/:service/troubled",
+    summary: "Hosts that failed a release in the newest rollout, at most 100 of each seeder.",
+    params: byService,
+    answer: z.strictObject({ items: z.array(plane.troubledHost), failed: count }),
+    answerBytesMax: planBytesMax,
+  }),
+};
+
+export const environments = {
+  create: row({
+    method: "POST",
+    path: "/environments",
+    summary: "Creates an environment.",
+    body: environment.environmentInput,
+    answer: environment.environment,
+    status: 201,
+  }),
+  list: row({
+    method: "GET",
+    path: "/environments",
+    summary: "Lists environments with their rules.",
+    query: pageQuery,
+    answer: page(environment.environment),
+  }),
+  get: row({
+    method: "GET",
+    path: "/environments/:environment",
+    summary: "One environment.",
+    params: z.strictObject({ environment: name }),
+    answer: environment.environment,
+  }),
+  update: row({
+    method: "PATCH",
+    path: "/environments/:environment",
+    summary: "Changes an environment's set or rules.",
+    params: z.strictObject({ environment: name }),
+    body: environment.environmentPatch,
+    answer: environment.environment,
   }),
 };
 
@@ -142,7 +221,7 @@ export const hosts = {
     path: "/hosts",
     summary: "Hosts and what each runs, asked of the seeders.",
     query: z.strictObject({ region: name.optional(), ...paging }),
-    answer: page(seeder.hostStatus),
+    answer: page(seeder.hostStatus).extend({ unreachable: z.array(plane.unreachableSeeder) }),
     answerBytesMax: planBytesMax,
   }),
 };
@@ -151,10 +230,17 @@ export const tokens = {
   create: row({
     method: "POST",
     path: "/tokens",
-    summary: "Makes a token for a builder or seeder; shown once.",
+    summary: "Makes a token for a builder, a seeder or a person; shown once.",
     body: plane.tokenInput,
     answer: plane.secret,
     status: 201,
+  }),
+  revokePerson: row({
+    method: "POST",
+    path: "/tokens/revoke",
+    summary: "Ends all tokens of a person.",
+    body: z.strictObject({ name }),
+    answer: z.strictObject({ revoked: count }),
   }),
   createJoin: row({
     method: "POST",
@@ -267,6 +353,7 @@ export function allRoutes(): readonly (readonly [operation: string, route: Route
     projects,
     regions,
     services,
+    environments,
     rollouts,
     hosts,
     tokens,

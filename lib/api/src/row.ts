@@ -1,6 +1,7 @@
 // What rows of the route table are made of: what most of them have, and parameters that many take.
 import { jsonBodyBytesMax, pageItemsDefault, pageItemsMax } from "@shoal/core/limits";
 import { z } from "zod";
+import type { Permission } from "./environments.ts";
 import { cursor, name } from "./names.ts";
 import type { Route, RouteAnswer, RouteBody } from "./route.ts";
 
@@ -16,6 +17,7 @@ export const waitMs = z.coerce.number().int().min(0).max(10_000).default(0);
 
 const defaults = {
   role: "admin",
+  permission: null as Permission | null,
   params: none,
   query: none,
   body: null,
@@ -30,5 +32,7 @@ export function row<
   const Row extends Partial<Route<z.ZodObject, z.ZodObject, RouteBody, RouteAnswer>> &
     Pick<Route, "method" | "path" | "summary">,
 >(given: Row): Omit<typeof defaults, keyof Row> & Row {
-  return { ...defaults, ...given };
+  // Who may look at anything may look at everything.
+  const permission: Permission | null = given.method === "GET" ? "read" : null;
+  return { ...defaults, permission, ...given };
 }

@@ -1,6 +1,7 @@
 // What seeders say to the control plane (one plan down, one report up).
 import {
   joinTokensMax,
+  ladderRungsMax,
   releasesCountedMax,
   revocationListsMax,
   switchHostsMax,
@@ -85,6 +86,10 @@ export const serviceCounts = z.strictObject({
   openSilent: count,
   /** The reporting hosts that come first in the order of the current goal's salt. */
   firstHosts: z.array(hostId).max(switchHostsMax),
+  /** How many more reporting hosts a rule with this share would open; rising. */
+  ladder: z
+    .array(z.strictObject({ hosts: count, share: z.number().min(0).max(1) }))
+    .max(ladderRungsMax),
   /** Of reporting hosts. A host that failed a release in this goal's rollout isn't counted as healthy with it. */
   releases: z
     .array(

@@ -43,7 +43,7 @@ const goal: Goal = {
   prepare: [release],
   run: release,
   fallback: null,
-  switch: { type: "share", share: 0.1 },
+  switch: { type: "share", share: 0.1, hosts: [] },
   salt: "3",
   selector: { role: "web" },
   issuedAt: "2026-06-01T00:00:00Z",
@@ -100,7 +100,7 @@ describe("goal envelope", () => {
     [
       "with a share above all",
       "goal_invalid",
-      signedAnyway({ switch: { type: "share", share: 1.1 } }),
+      signedAnyway({ switch: { type: "share", share: 1.1, hosts: [] } }),
     ],
     ["with a name that leaves its folder", "goal_invalid", signedAnyway({ service: "../web" })],
   ] as const;

@@ -1,12 +1,13 @@
 // What hosts are answered when they ask for goals. Hosts that the same goals select share one answer,
 // made once: a hundred thousand hosts are woken by one change.
 import type { Envelope } from "@shoal/api/names";
-import type { HostGoals, Plan } from "@shoal/api/seeder";
+import type { HostGoals, Plan, ServiceStatus } from "@shoal/api/seeder";
 import { digest, toHex } from "@shoal/core/digest";
+import { serviceKey } from "@shoal/core/ids";
 import { hostAnswersMax } from "@shoal/core/limits";
 import { releasesOf, type Goals, type SignedGoal } from "../goals.ts";
 import type { RegionStore } from "../region/region-store.ts";
-import { isSelected } from "./service-sums.ts";
+import { isOfEnvironment, isSelected } from "./service-sums.ts";
 
 export interface HostAnswer {
   /** Changes with anything in the answer. */
@@ -33,13 +34,26 @@ export class HostAnswers {
     this.#deps = deps;
   }
 
-  answer(host: Parameters<typeof isSelected>[1]): HostAnswer {
+  /**
+   * The goals that select a host, and those of services that it says it has: one that a changed
+   * selector dropped has to hear of it, to stop.
+   */
+  answer(
+    host: Parameters<typeof isSelected>[1],
+    reported: readonly Pick<ServiceStatus, "environment" | "service">[],
+  ): HostAnswer {
     const { goals, store, seeders, trustEdition } = this.#deps;
     const source = [goals.edition(), store.edition(), seeders(), trustEdition()];
     if (source.some((part, index) => part !== this.#madeOf[index])) this.#answers.clear();
     this.#madeOf = source;
     const all = goals.goals();
-    const places = all.flatMap(({ goal }, place) => (isSelected(goal, host) ? [place] : []));
+    const has = new Set(reported.map((one) => serviceKey(one.environment, one.service)));
+    const places = all.flatMap(({ goal }, place) =>
+      isSelected(goal, host) ||
+      (isOfEnvironment(goal, host) && has.has(serviceKey(goal.environment, goal.service)))
+        ? [place]
+        : [],
+    );
     const key = places.join(" ");
     const known = this.#answers.get(key);
     if (known !== undefined) return known;

@@ -44,6 +44,11 @@ export class HostTable {
     );
   }
 
+  /** What a host last said of its services; nothing before its first report. */
+  servicesOf(peerId: PeerId): HostReport["services"] {
+    return this.#hosts.get(peerId)?.report.services ?? [];
+  }
+
   /** All hosts; ones that were silent for a day are forgotten first. */
   hosts(nowMs: number): readonly KnownHost[] {
     for (const [peerId, host] of this.#hosts)

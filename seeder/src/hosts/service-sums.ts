@@ -8,6 +8,7 @@ import {
 } from "@shoal/core/limits";
 import type { Goal } from "@shoal/core/rollout/goal";
 import { hostShare } from "@shoal/core/rollout/host-share";
+import { makeLadder } from "@shoal/core/rollout/ladder";
 import { mayRun } from "@shoal/core/rollout/switch-rule";
 import { selects } from "@shoal/core/rollout/selector";
 import { releasesOf } from "../goals.ts";
@@ -29,10 +30,11 @@ export function sumServices(
 }
 
 export function isSelected(goal: Goal, host: Pick<KnownHost, "environment" | "labels">): boolean {
-  return (
-    (host.environment === null || host.environment === goal.environment) &&
-    selects(goal.selector, host.labels)
-  );
+  return isOfEnvironment(goal, host) && selects(goal.selector, host.labels);
+}
+
+export function isOfEnvironment(goal: Goal, host: Pick<KnownHost, "environment">): boolean {
+  return host.environment === null || host.environment === goal.environment;
 }
 
 function sumService(goal: Goal, hosts: readonly KnownHost[], nowMs: number): ServiceCounts {
@@ -75,6 +77,7 @@ function sumService(goal: Goal, hosts: readonly KnownHost[], nowMs: number): Ser
     if (troubled.length < troubledHostsMax)
       troubled.push({ host: host.host, release, code, message });
   }
+  const ordered = inOrder(goal.salt, reporting);
   const isOpen = (host: KnownHost): boolean => mayRun(goal.switch, goal.salt, host.host);
   return {
     environment: goal.environment,
@@ -85,7 +88,8 @@ function sumService(goal: Goal, hosts: readonly KnownHost[], nowMs: number): Ser
     silent: silent.length,
     open: reporting.filter(isOpen).length,
     openSilent: silent.filter(isOpen).length,
-    firstHosts: firstHosts(goal.salt, reporting),
+    firstHosts: ordered.slice(0, switchHostsMax).map(({ host }) => host.host),
+    ladder: makeLadder(ordered.filter(({ host }) => !isOpen(host)).map(({ share }) => share)),
     releases: [...releases.values()],
     troubled,
   };
@@ -97,10 +101,11 @@ function statusOf(goal: Goal, host: KnownHost): ServiceStatus | undefined {
   );
 }
 
-function firstHosts(salt: string, hosts: readonly KnownHost[]): string[] {
+function inOrder(
+  salt: string,
+  hosts: readonly KnownHost[],
+): { readonly host: KnownHost; readonly share: number }[] {
   return hosts
-    .map(({ host }) => ({ host, share: hostShare(salt, host) }))
-    .toSorted((a, b) => a.share - b.share)
-    .slice(0, switchHostsMax)
-    .map(({ host }) => host);
+    .map((host) => ({ host, share: hostShare(salt, host.host) }))
+    .toSorted((a, b) => a.share - b.share);
 }

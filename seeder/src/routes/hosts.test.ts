@@ -97,6 +97,32 @@ describe("goals", () => {
     expect(performance.now() - startMs).toBeLessThan(5000);
   });
 
+  test("a host that a changed selector drops is told so, as long as it says that it has the service", async () => {
+    const seeder = await startTestSeeder({ fleet, stops });
+    await applyGoals(seeder, { service: "web", generation: 1 });
+    const host = await hostOf(seeder, { host: "h1" });
+    const status = {
+      environment: "production",
+      service: "web",
+      epoch: 1,
+      generation: 1,
+      state: "healthy" as const,
+      holding: [],
+      running: null,
+      healthy: true,
+      failed: null,
+      waitsFor: "",
+      port: null,
+    };
+    await host.hostReport({ host: "h1", agentVersion: "1", services: [status], fetches: [] });
+    await applyGoals(seeder, { service: "web", generation: 2, selector: { tier: "back" } });
+    const told = await host.hostGoals({ waitMs: 0 });
+    expect(services(told)).toEqual(["web"]);
+    // Hosts that never had it hear nothing of it, and it is counted nowhere.
+    const other = await hostOf(seeder, { host: "h2" });
+    expect(services(await other.hostGoals({ waitMs: 0 }))).toEqual([]);
+  });
+
   test("nothing new is answered as nothing, after the time that the host gave", async () => {
     const seeder = await startTestSeeder({ fleet, stops });
     await applyGoals(seeder, {});

@@ -43,7 +43,7 @@ export function hostRoutes(deps: SeederDeps): Hono<SeederEnv> {
     const deadlineAtMs = performance.now() + waitMs;
     for (;;) {
       const changed = changes.nextGoals();
-      const { version, body } = answers.answer(passport);
+      const { version, body } = answers.answer(passport, hosts.servicesOf(passport.peerId));
       const leftMs = deadlineAtMs - performance.now();
       if (version !== known || leftMs <= 0 || context.req.raw.signal.aborted) {
         changed.drop();

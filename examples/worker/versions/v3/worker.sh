@@ -1,0 +1,4 @@
+#!/bin/sh
+# Builds, and can't run.
+echo "a setting is missing" >&2
+exit 1
