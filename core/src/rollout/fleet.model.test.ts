@@ -152,8 +152,12 @@ function run(given: Scenario): void {
     tick(world, moment < 45);
   }
   act(world, "release");
-  // One that waits for a person has said so by then.
-  for (let moment = 0; moment < 150 && service.isRolling(); moment += 1) tick(world, false);
+  // It goes on, however slowly, or says for long that it waits for what doesn't come by itself.
+  let waitingTicks = 0;
+  for (let moment = 0; moment < 900 && service.isRolling() && waitingTicks < 60; moment += 1) {
+    tick(world, false);
+    waitingTicks = service.rollout?.state.paused === true ? waitingTicks + 1 : 0;
+  }
   // Hosts get the last goals, and what was tried and failed has been given up.
   for (let moment = 0; moment < 20; moment += 1) tick(world, false);
   expect([...service.faults, ...hosts.flatMap((host) => host.faults)]).toEqual([]);
