@@ -170,4 +170,4 @@ function run(given: Scenario): void {
 
 test("never opens more than its wave, never closes what is open, and ends or says what it waits for", () => {
   fc.assert(fc.property(scenario, run), { numRuns: 60 });
-});
+}, 60_000);
