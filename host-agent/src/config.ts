@@ -50,8 +50,10 @@ export const agentConfig = z.strictObject({
   bulkListen: z
     .array(multiaddr)
     .max(16)
-    .default(["/ip4/127.0.0.1/tcp/0"])
-    .describe("multiaddrs of TCP to listen on for bulk sockets; none: chunks go over swarmListen"),
+    .optional()
+    .describe(
+      "multiaddrs of TCP to listen on for bulk sockets; a free port beside each of swarmListen when absent; empty: chunks go over swarmListen",
+    ),
   bulkAdvertised: z
     .array(multiaddr)
     .max(16)

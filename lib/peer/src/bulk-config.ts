@@ -11,15 +11,23 @@ export interface BulkConfig {
 
 /** The settings of the same name that every member of a swarm has. */
 export interface BulkSettings {
-  readonly bulkListen: readonly string[];
+  readonly swarmListen: readonly string[];
+  readonly bulkListen?: readonly string[] | undefined;
   readonly bulkAdvertised?: readonly string[] | undefined;
   readonly bulkEncrypted: boolean;
 }
 
+/** Where nothing is said, bulk sockets are on a free port of each address of the swarm. */
 export function bulkConfigOf({
-  bulkListen: listen,
+  swarmListen,
+  bulkListen: listen = swarmListen.flatMap(freePortBeside),
   bulkAdvertised: advertised,
   bulkEncrypted: isEncrypted,
 }: BulkSettings): BulkConfig {
   return advertised === undefined ? { listen, isEncrypted } : { listen, advertised, isEncrypted };
+}
+
+function freePortBeside(swarmAddress: string): readonly string[] {
+  const host = /^\/ip[46]\/[^/]+(?=\/tcp\/\d+$)/.exec(swarmAddress)?.[0];
+  return host === undefined ? [] : [`${host}/tcp/0`];
 }
