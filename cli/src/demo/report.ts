@@ -53,30 +53,6 @@ export function sumFetches(
 
 /** The tables at the end of the demo. */
 export function renderFacts(facts: DemoFacts): string {
-  const builds = renderTable(
-    [
-      "BUILD",
-      "COMMIT",
-      "STATE",
-      "ARTIFACT",
-      "UPLOADED",
-      "QUEUED",
-      "BUILT",
-      "REPLICATED",
-      "REGIONS",
-    ],
-    facts.builds.map((build) => [
-      build.version,
-      shortId(build.commit),
-      build.state,
-      formatBytes(build.artifactBytes ?? 0),
-      formatBytes(build.bytesUploaded ?? 0),
-      between(build.createdAt, build.leasedAt),
-      between(build.leasedAt, build.publishedAt),
-      between(build.publishedAt, build.endedAt),
-      build.regionsHolding.join(", "),
-    ]),
-  );
   const deploys = renderTable(
     [
       "DEPLOY",
@@ -121,7 +97,34 @@ export function renderFacts(facts: DemoFacts): string {
     facts.refusal === null
       ? []
       : [`Deployed once more, the last version was refused: ${facts.refusal}`];
-  return [builds, deploys, releases, ...refusal].join("\n\n");
+  return [renderBuilds(facts), deploys, releases, ...refusal].join("\n\n");
+}
+
+function renderBuilds({ builds }: DemoFacts): string {
+  return renderTable(
+    [
+      "BUILD",
+      "COMMIT",
+      "STATE",
+      "ARTIFACT",
+      "UPLOADED",
+      "QUEUED",
+      "BUILT",
+      "REPLICATED",
+      "REGIONS",
+    ],
+    builds.map((build) => [
+      build.version,
+      shortId(build.commit),
+      build.state,
+      formatBytes(build.artifactBytes ?? 0),
+      formatBytes(build.bytesUploaded ?? 0),
+      between(build.createdAt, build.leasedAt),
+      between(build.leasedAt, build.publishedAt),
+      between(build.publishedAt, build.endedAt),
+      build.regionsHolding.join(", "),
+    ]),
+  );
 }
 
 function between(from: string | null, to: string | null): string {
