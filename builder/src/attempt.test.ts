@@ -4,8 +4,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Lease } from "@shoal/api/builder";
-import type { Build, Failure } from "@shoal/api/control-plane";
+import type { AttemptEnded, Lease } from "@shoal/api/builder";
+import type { Failure } from "@shoal/api/control-plane";
 import type { Envelope } from "@shoal/api/names";
 import { decodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
 import type { Manifest } from "@shoal/core/content/manifest";
@@ -109,6 +109,7 @@ class Desk {
       if (offset > this.log.length) throw refusal("log_gap");
       this.log = Buffer.concat([this.log, bytes.subarray(this.log.length - offset)]);
     },
+    reportTests: async (_id, { fence }) => this.#check(fence),
     publish: async (_id, { fence, artifact, bytesUploaded, statement }) => {
       if (this.cancel) throw refusal("build_ended");
       if (this.refusesKey) throw refusal("signature_key_unknown");
@@ -127,10 +128,10 @@ class Desk {
     if (this.ended !== null) throw refusal("build_ended");
   }
 
-  #end(fence: string, how: "published" | "failed" | "cancelled"): Build {
+  #end(fence: string, how: "published" | "failed" | "cancelled"): AttemptEnded {
     this.#check(fence);
     this.ended = how;
-    return {} as Build;
+    return { build: this.lease.build, state: "FAILED" };
   }
 }
 
@@ -150,6 +151,7 @@ function baseLease(): Lease {
     buildCommand: "mkdir -p out && cat in.txt in.txt > out/app && echo built",
     artifactPath: "out/app",
     prepare: null,
+    test: null,
     limits: {
       memoryBytesMax: 512 * 1024 ** 2,
       cpuPercentMax: 200,

@@ -20,6 +20,7 @@ import type { Publish, Published } from "./publish/publish.ts";
 import { parseRemote } from "./remote-url.ts";
 import { retry } from "./retry.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
+import { type TestDeps, runTests } from "./tests/run-tests.ts";
 import { watchUsage } from "./sandbox/usage-watch.ts";
 import { SecretMask } from "./secrets/mask.ts";
 import { placeSecrets, readProjectSecrets } from "./secrets/project-secrets.ts";
@@ -34,7 +35,7 @@ import {
 export interface AttemptDeps {
   readonly client: Pick<
     Client["builder"],
-    "heartbeat" | "appendLog" | "publish" | "fail" | "cancelled"
+    "heartbeat" | "appendLog" | "reportTests" | "publish" | "fail" | "cancelled"
   >;
   readonly git: Git;
   readonly sandbox: Sandbox;
@@ -180,6 +181,7 @@ async function makeArtifact(
   await output.note(`Running ${lease.buildCommand}`);
   await runBuild(work, workspace, environment, signal);
   signal.throwIfAborted();
+  await testBuild(work, workspace, environment, signal);
   const artifact = await findArtifact(workspace.folders.source, lease.artifactPath);
   await output.note(`Publishing ${lease.artifactPath}`);
   const published = await work.publish({
@@ -251,6 +253,38 @@ async function runBuild(
     signal,
   });
   requireSuccess(end, lease.limits);
+}
+
+/** Runs the project's test stage, when it has one. */
+async function testBuild(
+  work: Work,
+  workspace: Workspace,
+  environment: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { lease, output, client, sandbox, mask } = work;
+  if (lease.test === null) return;
+  const deps: TestDeps = {
+    sandbox,
+    mask,
+    note: (text) => output.note(text),
+    keep: async (report) => {
+      const { build, fence } = lease;
+      const call = () => client.reportTests(build, { fence, report }, { signal });
+      await retry(call, { signal, maxMs: buildEndMsMax });
+    },
+  };
+  await runTests(deps, {
+    id: `${work.id}-test`,
+    workspace: workspace.folder,
+    folders: workspace.folders,
+    environment,
+    limits: lease.limits,
+    onOutput: (bytes) => output.append(bytes),
+    signal,
+    test: lease.test,
+  });
+  signal.throwIfAborted();
 }
 
 /** When nothing may or can be said any more: the lease is lost, or a stop has lasted too long. */

@@ -13,6 +13,7 @@ const usersCodes = new Set([
   "checkout_too_large",
   "build_failed",
   "prepare_failed",
+  "tests_failed",
   "lock_file_missing",
   "build_timed_out",
   "build_out_of_memory",
@@ -52,20 +53,25 @@ export function diskFullOf(error: unknown): ShoalError | null {
   });
 }
 
+const stages = {
+  build: { subject: "The build", code: "build_failed" },
+  prepare: { subject: "The prepare command", code: "prepare_failed" },
+  test: { subject: "The test stage", code: "tests_failed" },
+} as const;
+
 /** Returns when the command succeeded. @throws ShoalError with the code of what stopped it. */
 export function requireSuccess(
   end: SandboxEnd,
   limits: BuildLimits,
-  what: "build" | "prepare" = "build",
+  what: keyof typeof stages = "build",
 ): void {
-  const subject = what === "build" ? "The build" : "The prepare command";
+  const { subject, code } = stages[what];
   switch (end.type) {
     case "exited":
-      if (end.exitCode !== 0)
-        throw users(`${what}_failed`, `${subject} exited with code ${end.exitCode}.`);
+      if (end.exitCode !== 0) throw users(code, `${subject} exited with code ${end.exitCode}.`);
       return;
     case "signalled":
-      throw users(`${what}_failed`, `${subject} was ended by ${end.signal}.`);
+      throw users(code, `${subject} was ended by ${end.signal}.`);
     case "outOfMemory":
       throw users(
         "build_out_of_memory",

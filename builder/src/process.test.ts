@@ -72,13 +72,13 @@ afterEach(async () => {
 function answer(path: string): unknown {
   const until = new Date(Date.now() + 30_000).toISOString();
   if (path.endsWith("/heartbeat")) return { until, cancel: false, grant: "grant" };
-  if (!path.endsWith("/lease")) return failedBuild();
+  if (!path.endsWith("/lease")) return { build: 1, state: "FAILED" };
   leases += 1;
   if (leases > 1 || buildCommand === "") return { lease: null };
   return {
     lease: {
       ...{ build: 1, project: "thing", commit, attempt: 1, fence: "9", until, remoteUrl },
-      ...{ buildCommand, artifactPath: "out", prepare: null, seeder, grant: "grant" },
+      ...{ buildCommand, artifactPath: "out", prepare: null, test: null, seeder, grant: "grant" },
       limits: {
         memoryBytesMax: 512 * 1024 ** 2,
         cpuPercentMax: 200,
@@ -87,16 +87,6 @@ function answer(path: string): unknown {
         diskBytesMax: 64 * 1024 ** 2,
       },
     },
-  };
-}
-
-function failedBuild(): unknown {
-  const now = new Date().toISOString();
-  return {
-    ...{ id: 1, project: "thing", commit, priority: 0, state: "FAILED", attempt: 1, builder: "b" },
-    ...{ artifact: null, artifactBytes: null, failure: null, regionsHolding: [] },
-    ...{ regionsMissing: [], bytesUploaded: null, createdAt: now, leasedAt: now },
-    ...{ publishedAt: null, endedAt: now },
   };
 }
 

@@ -55,6 +55,16 @@ export function parsePrepare(
   throw usage("--prepare-host and --lock-file need --prepare.");
 }
 
+/** A test stage, when there is a command for it. */
+export function parseTest(
+  command: string | undefined,
+  reports: readonly string[],
+): { readonly command: string; readonly reports: string[] } | null {
+  if (command !== undefined) return { command, reports: [...reports] };
+  if (reports.length === 0) return null;
+  throw usage("--test-report needs --test.");
+}
+
 /** "zone=a", "disk=ssd" as a record. */
 export function parseLabels(labels: readonly string[]): Record<string, string> {
   return Object.fromEntries(

@@ -12,6 +12,7 @@ import type { Authority } from "./authority.ts";
 import { type Database, explainDatabaseError } from "./db/connection.ts";
 import { ping } from "./db/fleet.ts";
 import type { Wakeups } from "./db/wakeups.ts";
+import type { BuildSources } from "./operations/build-sources.ts";
 import type { KnownTokens } from "./operations/known-tokens.ts";
 import type { IngestGrants } from "./operations/ingest-grants.ts";
 import type { HomeSeeder } from "./operations/home-seeder.ts";
@@ -39,6 +40,7 @@ export interface AppDeps {
   readonly grants: IngestGrants;
   readonly home: HomeSeeder;
   readonly places: QueuePlaces;
+  readonly sources: BuildSources;
   readonly depth: QueueDepth;
   /** Looks at the database, so that statements about leases count (docs/BUILDS.md). */
   readonly adopt: () => Promise<void>;

@@ -20,6 +20,7 @@ import { Wakeups, listen, notify } from "./db/wakeups.ts";
 import { listenHttp } from "./http/listen.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
+import { BuildSources } from "./operations/build-sources.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
@@ -73,6 +74,7 @@ await runDaemon("control-plane", async (context) => {
     grants: new IngestGrants(authority),
     home: new HomeSeeder(database),
     places: new QueuePlaces(),
+    sources: new BuildSources(database),
     depth: new QueueDepth(database),
   };
   await syncTrust(deps, config.trustFile);

@@ -20,6 +20,7 @@ import { migrate } from "./db/migrate.ts";
 import { Wakeups, listen, notify } from "./db/wakeups.ts";
 import type { App } from "./http/serve-route.ts";
 import { type WatermarkFile, adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
+import { BuildSources } from "./operations/build-sources.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
@@ -131,6 +132,7 @@ export async function startFleet(
     grants: new IngestGrants(authority),
     home: new HomeSeeder(database),
     places: new QueuePlaces(),
+    sources: new BuildSources(database),
     depth: new QueueDepth(database),
   };
   const app = createApp(deps);

@@ -234,10 +234,35 @@ export const databaseStatementMsMax = 10 * secondMs;
 export const migrationMsMax = 60 * minuteMs;
 /** How long a control plane that starts waits for the database's first word; then it says so and ends. */
 export const databaseFirstAnswerMsMax = 20 * secondMs;
+/** Shortest time between two looks for artifacts that every region holds; publishes and reports ask for one. */
+export const replicationLookMsMin = 50;
 /** How often the database is looked at, to know a restored one. */
 export const databaseLookMs = 1 * secondMs;
 /** How often a control plane counts the queue. */
 export const queueCountMs = 1 * secondMs;
+/** Report files of a test stage that are read, each and all together at most this large; others are named as left out. */
+export const testReportFilesMax = 500;
+export const testReportFileBytesMax = 32 * mebibyte;
+export const testReportsBytesMax = 128 * mebibyte;
+/** Entries of a checkout, and depth, up to which reports are looked for. */
+export const testReportEntriesMax = 200_000;
+export const testReportDepthMax = 24;
+/** Deepest nesting of elements in a report; a deeper one isn't read. */
+export const testReportElementsDeepMax = 64;
+/** Lines and branches of which coverage is added up; a report beyond it isn't read to its end. */
+export const coverageLinesMax = 2_000_000;
+/** Cases and files of a test report that are kept: those that failed first. All are counted. */
+export const testCasesKeptMax = 5000;
+export const coverageFilesKeptMax = 2000;
+/** What is kept of a case's name, and of its message. */
+export const testNameCharsMax = 300;
+export const testMessageCharsMax = 2000;
+/** Largest JSON of a test report, by which cases are left out as well. */
+export const testReportBytesMax = 3 * mebibyte;
+/** Patterns that a project gives for its reports. */
+export const testReportPatternsMax = 32;
+/** Builds of which a control plane remembers project and commit. */
+export const buildSourcesMax = 10_000;
 /** About how many builds may wait at once; more are refused with `queue_full`. */
 export const buildsQueuedMax = 100_000;
 
@@ -499,6 +524,7 @@ assert(
   packBytesMax <= blobBytesMax && manifestBytesMax <= blobBytesMax,
   "packs and manifests are blobs",
 );
+assert(testReportBytesMax < jsonBodyBytesMax, "a test report with its fence fits a body");
 assert(builderStopReportMsMax < builderStopMsMax, "a stopping builder can still say so");
 assert(builderStopMsMax < stopMsMax, "a builder's last build ends within its process's stop");
 assert(2 * programStopOnExitMsMax < stopMsMax, "programs end within their agent's stop");

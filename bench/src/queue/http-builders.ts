@@ -6,6 +6,7 @@ import { ShoalError } from "@shoal/core/error";
 import type { KeyFile } from "@shoal/trust/key-file";
 import { signStatement } from "@shoal/trust/statement";
 import { setTimeout as sleep } from "node:timers/promises";
+import { leanFetch } from "./lean-fetch.ts";
 import type { Ledger, Told } from "./ledger.ts";
 
 export interface HttpBuilderOptions {
@@ -23,6 +24,7 @@ type Lease = NonNullable<Awaited<ReturnType<Client["builder"]["lease"]>>["lease"
 export class HttpBuilder {
   readonly #options: HttpBuilderOptions;
   readonly #clients = new Map<string, Client["builder"]>();
+  readonly #fetch = leanFetch(4);
   #turn = 0;
   #dies = false;
   /** Leases that this builder forgot when it died. */
@@ -132,7 +134,8 @@ export class HttpBuilder {
     this.#options.ledger.calls += 1;
     const url = urls[this.#turn % urls.length] ?? "";
     const client =
-      this.#clients.get(url) ?? createClient({ url, token: this.#options.token }).builder;
+      this.#clients.get(url) ??
+      createClient({ url, token: this.#options.token, fetch: this.#fetch }).builder;
     this.#clients.set(url, client);
     return client;
   }

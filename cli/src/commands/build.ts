@@ -7,6 +7,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { followBuild } from "../follow.ts";
 import { describeBuild, describeBuilds } from "./describe.ts";
 import { describeAttempts, describeQueue, describeWhy } from "./describe-queue.ts";
+import { describeTests } from "./describe-tests.ts";
 import { printAnswer } from "./print.ts";
 import { commonOptions, type CommandContext, type CommonOptions } from "./context.ts";
 
@@ -74,6 +75,16 @@ function addLooking(build: Command, context: CommandContext): void {
     .action(async (id: number, options: CommonOptions) => {
       const answer = await context.connect(options).builds.attempts(id);
       printAnswer(answer, options.json === true, ({ items }) => describeAttempts(items));
+    });
+  commonOptions(build.command("tests"))
+    .description("What the build's test stage left: cases that failed, counts, coverage")
+    .argument("<build>", "its number", parseInteger)
+    .option("--all", "every case that is kept, not only those that failed")
+    .action(async (id: number, options: CommonOptions & { all?: boolean }) => {
+      const answer = await context.connect(options).builds.tests(id);
+      printAnswer(answer, options.json === true, ({ items }) =>
+        describeTests(items, options.all === true),
+      );
     });
   commonOptions(build.command("list"))
     .description("The newest builds")

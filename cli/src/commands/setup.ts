@@ -9,6 +9,7 @@ import {
   parsePermissions,
   parsePrepare,
   parseRun,
+  parseTest,
 } from "../service-words.ts";
 import { parseInteger } from "./build.ts";
 import { commonOptions, splitService, type CommandContext, type CommonOptions } from "./context.ts";
@@ -67,6 +68,15 @@ function addProjects(program: Command, context: CommandContext): void {
     .option("--prepare <command>", "run before the build, to fetch what it needs")
     .option("--prepare-host <host...>", "hosts that --prepare may reach: host or host:port", [])
     .option("--lock-file <path...>", "files that the result of --prepare depends on", [])
+    .option(
+      "--test <command>",
+      "run after the build in the same sandbox; a failure fails the build",
+    )
+    .option(
+      "--test-report <pattern...>",
+      "reports that --test leaves: JUnit XML, Cobertura, lcov; without it, files of the usual names",
+      [],
+    )
     .action(async (name: string, options: ProjectOptions) => {
       const project = await context.connect(options).projects.create({
         name,
@@ -74,6 +84,7 @@ function addProjects(program: Command, context: CommandContext): void {
         buildCommand: options.build,
         artifactPath: options.artifact,
         prepare: parsePrepare(options.prepare, options.prepareHost, options.lockFile),
+        test: parseTest(options.test, options.testReport),
       });
       printAnswer(
         project,
@@ -90,6 +101,8 @@ interface ProjectOptions extends CommonOptions {
   readonly prepare?: string;
   readonly prepareHost: readonly string[];
   readonly lockFile: readonly string[];
+  readonly test?: string;
+  readonly testReport: readonly string[];
 }
 
 interface ServiceOptions extends CommonOptions {

@@ -104,18 +104,22 @@ export async function findBuildState(queries: Queries, id: number): Promise<Buil
   return row?.state ?? null;
 }
 
-/** What a build is of, and its newest attempt. */
-export async function findCommit(
-  queries: Queries,
-  id: number,
-): Promise<{
+/** What a build is of; it never changes. */
+export interface BuildSource {
   readonly project: string;
   readonly commit: string;
-  readonly attempt: number;
-} | null> {
-  const [row] = await queries<{ project: string; commit: string; attempt: number }[]>`
-    select project, commit_id as commit, attempt from builds where id = ${id}`;
+}
+
+export async function findSource(queries: Queries, id: number): Promise<BuildSource | null> {
+  const [row] = await queries<BuildSource[]>`
+    select project, commit_id as commit from builds where id = ${id}`;
   return row ?? null;
+}
+
+/** The number of a build's newest attempt; null when there is no such build. */
+export async function findAttemptNumber(queries: Queries, id: number): Promise<number | null> {
+  const [row] = await queries<{ attempt: number }[]>`select attempt from builds where id = ${id}`;
+  return row?.attempt ?? null;
 }
 
 export async function findBuild(queries: Queries, id: number): Promise<Build | null> {

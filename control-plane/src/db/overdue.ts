@@ -38,15 +38,26 @@ export async function overdueCancels(queries: Queries, limit: number): Promise<H
     where b.state = 'CANCELLING' and b.deadline_at < now() order by b.deadline_at limit ${limit}`;
 }
 
-/** Builds whose artifact every region in service holds by now, moved on at once; answers them. */
+/**
+ * Builds whose artifact every region in service holds by now, moved on at once; answers them. Begins
+ * with what regions hold and not with what waits, so that many builds whose artifacts are nowhere yet
+ * cost nothing.
+ */
 export async function endReplicated(queries: Queries, limit: number): Promise<number[]> {
   const rows = await queries<{ id: number }[]>`
-    with whole as (
-      select id from builds b where state = 'REPLICATING' and not exists (
-        select from regions r where (in_service or home) and not exists (
-          select from seeder_artifacts a join seeders s on s.name = a.seeder
-          where a.artifact = b.artifact and s.region = r.name))
-      order by deadline_at limit ${limit} for update skip locked
+    with wanted as (
+      select name from regions where in_service or home
+    ), held as (
+      select b.id from builds b
+      join seeder_artifacts a on a.artifact = b.artifact
+      join seeders s on s.name = a.seeder
+      join wanted w on w.name = s.region
+      where b.state = 'REPLICATING'
+      group by b.id having count(distinct s.region) = (select count(*) from wanted)
+      limit ${limit}
+    ), whole as (
+      select id from builds where id in (select id from held) and state = 'REPLICATING'
+      for update skip locked
     )
     update builds b set state = 'SUCCEEDED', deadline_at = null, ended_at = now()
     from whole where b.id = whole.id returning b.id`;

@@ -14,6 +14,7 @@ interface ProjectRow {
   readonly buildCommand: string;
   readonly artifactPath: string;
   readonly prepare: unknown;
+  readonly test: unknown;
   readonly limits: unknown;
   readonly buildsRunningMax: number | null;
   readonly buildShare: number;
@@ -23,7 +24,7 @@ interface ProjectRow {
 
 const columns = (queries: Queries) => queries`
   name, remote_url as "remoteUrl", build_command as "buildCommand", artifact_path as "artifactPath",
-  prepare, limits, builds_running_max as "buildsRunningMax", build_share as "buildShare",
+  prepare, test, limits, builds_running_max as "buildsRunningMax", build_share as "buildShare",
   builder_labels as "builderLabels", created_at as "createdAt"`;
 
 /** Null when the name is taken. */
@@ -32,10 +33,11 @@ export async function insertProject(
   input: z.output<typeof projectInput>,
 ): Promise<Project | null> {
   const [row] = await queries<ProjectRow[]>`
-    insert into projects (name, remote_url, build_command, artifact_path, prepare, limits,
-      builds_running_max, build_share, builder_labels)
+    insert into projects (name, remote_url, build_command, artifact_path, prepare, test,
+      limits, builds_running_max, build_share, builder_labels)
     values (${input.name}, ${input.remoteUrl}, ${input.buildCommand}, ${input.artifactPath},
       ${input.prepare === null ? null : queries.json(input.prepare)},
+      ${input.test === null ? null : queries.json(input.test)},
       ${queries.json(input.limits)}, ${input.buildsRunningMax}, ${input.buildShare},
       ${queries.json(input.builderLabels)})
     on conflict (name) do nothing returning ${columns(queries)}`;

@@ -4,7 +4,7 @@
 import { secondMs, minuteMs } from "@shoal/core/units";
 import { type Loop, startLoop } from "@shoal/daemon/loop";
 import type { Log } from "@shoal/daemon/log";
-import { artifactsKeptPerProject, databaseLookMs } from "@shoal/core/limits";
+import { artifactsKeptPerProject, databaseLookMs, replicationLookMsMin } from "@shoal/core/limits";
 import type { BlobStore } from "@shoal/store/blob-store";
 import { retireArtifacts } from "../db/artifacts.ts";
 import { servicesWithStaleGoals } from "../db/goals.ts";
@@ -47,6 +47,8 @@ export function startJobs(deps: JobDeps): { stop(): Promise<void> } {
   const replication = startLoop({
     name: "replication-watcher",
     intervalMs: 1 * secondMs,
+    // Every publish and every report of a seeder wakes it.
+    againMsMin: replicationLookMsMin,
     log,
     run: () => watchReplication(deps),
   });

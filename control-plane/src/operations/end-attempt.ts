@@ -1,7 +1,7 @@
 // Ends of attempts: published, failed, cancelled, given up on. The user's failure ends the build;
 // ours gives it another attempt, as long as there are any.
-import type { failInput, publishInput, cancelledInput } from "@shoal/api/builder";
-import type { Build, Failure } from "@shoal/api/control-plane";
+import type { AttemptEnded, failInput, publishInput, cancelledInput } from "@shoal/api/builder";
+import type { Failure } from "@shoal/api/control-plane";
 import { decideRetry } from "@shoal/core/build/retry";
 import type { BuildState } from "@shoal/core/build/state";
 import { ShoalError } from "@shoal/core/error";
@@ -9,11 +9,12 @@ import { replicationMs } from "@shoal/core/limits";
 import type { z } from "zod";
 import type { Authority } from "../authority.ts";
 import { type LeaseProof, endAttempt } from "../db/build-queue.ts";
-import { findBuild, findCommit } from "../db/builds.ts";
+import { findAttemptNumber, findBuildState } from "../db/builds.ts";
 import { type Database, type Queries, inTransaction } from "../db/connection.ts";
 import type { HeldBuild } from "../db/overdue.ts";
 import type { Wakeups } from "../db/wakeups.ts";
 import { noteInLog } from "./append-log.ts";
+import type { BuildSources } from "./build-sources.ts";
 import { notFound } from "./not-found.ts";
 import { requireToldBefore } from "./refused-call.ts";
 
@@ -21,6 +22,7 @@ export interface EndDeps {
   readonly database: Database;
   readonly wakeups: Wakeups;
   readonly authority: Authority;
+  readonly sources: BuildSources;
   readonly adopt: () => Promise<void>;
 }
 
@@ -29,8 +31,8 @@ export async function publishBuild(
   deps: EndDeps,
   lease: LeaseProof,
   input: z.output<typeof publishInput>,
-): Promise<Build> {
-  const source = await findCommit(deps.database, lease.build);
+): Promise<AttemptEnded> {
+  const source = await deps.sources.find(lease.build);
   if (source === null) throw notFound("build", lease.build);
   const statement = deps.authority.verifyStatement(input.statement, {
     project: source.project,
@@ -47,39 +49,35 @@ export async function publishBuild(
     deadlineInMs: replicationMs,
     artifact: { artifact, artifactBytes, bytesUploaded, statement: input.statement },
   });
-  if (state === null) await requireToldBefore(deps, lease, "publish", "published");
-  else deps.wakeups.announce("plan");
-  return ended(deps, lease.build);
+  if (state !== null) deps.wakeups.announce("plan");
+  return ended(deps, lease, state, { call: "publish", outcome: "published" });
 }
 
 export async function failBuild(
   deps: EndDeps,
   lease: LeaseProof,
   input: z.output<typeof failInput>,
-): Promise<Build> {
-  const source = await findCommit(deps.database, lease.build);
-  if (source === null) throw notFound("build", lease.build);
-  const held = { ...lease, attempt: source.attempt };
-  const state = await failAttempt(deps, held, input.failure, {
+): Promise<AttemptEnded> {
+  const attempt = await findAttemptNumber(deps.database, lease.build);
+  if (attempt === null) throw notFound("build", lease.build);
+  const state = await failAttempt(deps, { ...lease, attempt }, input.failure, {
     cause: "failedByUs",
     outcome: "failed",
   });
-  if (state === null) await requireToldBefore(deps, lease, "fail", "failed");
-  return ended(deps, lease.build);
+  return ended(deps, lease, state, { call: "fail", outcome: "failed" });
 }
 
 export async function proveCancelled(
   deps: EndDeps,
   lease: LeaseProof,
   input: z.output<typeof cancelledInput>,
-): Promise<Build> {
+): Promise<AttemptEnded> {
   const state = await endAttempt(deps.database, lease, {
     event: "cancelProved",
     outcome: "cancelled",
     ...(input.proof === undefined ? {} : { proof: input.proof }),
   });
-  if (state === null) await requireToldBefore(deps, lease, "cancelled", "cancelled");
-  return ended(deps, lease.build);
+  return ended(deps, lease, state, { call: "cancelled", outcome: "cancelled" });
 }
 
 export interface AttemptFailure {
@@ -145,9 +143,18 @@ async function note(
   deps.wakeups.ring(`log:${build}`);
 }
 
-async function ended(deps: EndDeps, id: number): Promise<Build> {
-  deps.wakeups.ring(`log:${id}`);
-  const build = await findBuild(deps.database, id);
-  if (build === null) throw notFound("build", id);
-  return build;
+/** `state` null: it changed nothing, which is right when it was told before. */
+async function ended(
+  deps: EndDeps,
+  lease: LeaseProof,
+  state: BuildState | null,
+  told: { readonly call: string; readonly outcome: string },
+): Promise<AttemptEnded> {
+  const { build } = lease;
+  deps.wakeups.ring(`log:${build}`);
+  if (state !== null) return { build, state };
+  await requireToldBefore(deps, lease, told.call, told.outcome);
+  const present = await findBuildState(deps.database, build);
+  if (present === null) throw notFound("build", build);
+  return { build, state: present };
 }

@@ -21,6 +21,7 @@ import { leaseOfBuilder } from "../db/overdue.ts";
 import { findProject } from "../db/projects.ts";
 import { type Wakeups, lookUntil } from "../db/wakeups.ts";
 import { databaseUnadopted } from "./adopt-database.ts";
+import type { BuildSources } from "./build-sources.ts";
 import { giveUpOn } from "./end-attempt.ts";
 import type { HomeSeeder } from "./home-seeder.ts";
 import type { IngestGrants } from "./ingest-grants.ts";
@@ -33,6 +34,7 @@ export interface LeaseDeps {
   readonly grants: IngestGrants;
   readonly home: HomeSeeder;
   readonly places: QueuePlaces;
+  readonly sources: BuildSources;
   readonly adopt: () => Promise<void>;
 }
 
@@ -89,7 +91,8 @@ export async function leaseBuild(
     if (claim === null) return undefined;
     const project = await findProject(deps.database, claim.project);
     if (project === null) throw notFound("project", claim.project);
-    const { remoteUrl, buildCommand, artifactPath, prepare, limits } = project;
+    deps.sources.remember(claim.build, claim);
+    const { remoteUrl, buildCommand, artifactPath, prepare, test, limits } = project;
     const { at, ...facts } = claim;
     return {
       ...facts,
@@ -98,6 +101,7 @@ export async function leaseBuild(
       buildCommand,
       artifactPath,
       prepare,
+      test,
       limits,
       seeder: { region, ...seeder },
       grant: await deps.grants.grant(region, claim),

@@ -2,11 +2,14 @@
 import { builderRoutes } from "@shoal/api/routes";
 import type { AppDeps } from "../app.ts";
 import type { LeaseProof } from "../db/build-queue.ts";
+import { keepTests } from "../db/build-tests.ts";
 import type { Principal } from "../http/authenticate.ts";
 import { type App, serveRoute } from "../http/serve-route.ts";
+import { databaseUnadopted } from "../operations/adopt-database.ts";
 import { appendLog } from "../operations/append-log.ts";
 import { failBuild, proveCancelled, publishBuild } from "../operations/end-attempt.ts";
 import { beat, leaseBuild } from "../operations/lease-build.ts";
+import { requireToldBefore } from "../operations/refused-call.ts";
 
 export function serveBuilderRoutes(app: App, deps: AppDeps): void {
   serveRoute(app, deps, builderRoutes.lease, async ({ principal, body, signal }) => ({
@@ -15,6 +18,14 @@ export function serveBuilderRoutes(app: App, deps: AppDeps): void {
   serveRoute(app, deps, builderRoutes.heartbeat, (call) => beat(deps, leaseOf(call, call.body)));
   serveRoute(app, deps, builderRoutes.appendLog, async (call) => {
     await appendLog(deps, leaseOf(call, call.query), call.query.offset, call.body);
+    return null;
+  });
+  serveRoute(app, deps, builderRoutes.reportTests, async (call) => {
+    const lease = leaseOf(call, call.body);
+    if (!(await keepTests(deps.database, lease, call.body.report))) {
+      await requireToldBefore(deps, lease, "tests", null);
+      throw databaseUnadopted();
+    }
     return null;
   });
   serveRoute(app, deps, builderRoutes.publish, (call) =>

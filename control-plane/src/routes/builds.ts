@@ -1,6 +1,7 @@
 // Routes of builds, for people.
 import { builds } from "@shoal/api/build-routes";
 import type { AppDeps } from "../app.ts";
+import { listTests } from "../db/build-tests.ts";
 import { findBuild, findBuildState, listBuilds } from "../db/builds.ts";
 import { listAttempts, readQueue } from "../db/queue-view.ts";
 import { type App, RawResponse, serveRoute } from "../http/serve-route.ts";
@@ -32,6 +33,10 @@ export function serveBuildRoutes(app: App, deps: AppDeps): void {
   serveRoute(app, deps, builds.attempts, async ({ params }) => {
     if ((await findBuildState(database, params.id)) === null) throw notFound("build", params.id);
     return { items: await listAttempts(database, params.id) };
+  });
+  serveRoute(app, deps, builds.tests, async ({ params }) => {
+    if ((await findBuildState(database, params.id)) === null) throw notFound("build", params.id);
+    return { items: await listTests(database, params.id) };
   });
   serveRoute(app, deps, builds.why, ({ params }) =>
     explainWait(database, params.id, deps.authority.nowMs()),

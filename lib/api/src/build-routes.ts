@@ -1,10 +1,16 @@
 // Rows of the route table about builds, for people, and pushes of git hosts.
-import { logReadBytesMax, logSearchHitsMax, pageItemsDefault } from "@shoal/core/limits";
+import {
+  logReadBytesMax,
+  logSearchHitsMax,
+  pageItemsDefault,
+  planBytesMax,
+} from "@shoal/core/limits";
 import { z } from "zod";
 import * as plane from "./control-plane.ts";
 import { name, page } from "./names.ts";
 import { plainText, rawBytes } from "./route.ts";
 import { byId, paging, row, waitMs } from "./row.ts";
+import { buildTests } from "./test-report.ts";
 
 export const builds = {
   start: row({
@@ -87,6 +93,14 @@ export const builds = {
     summary: "Every attempt of a build, with where its log is.",
     params: byId,
     answer: z.strictObject({ items: z.array(plane.attempt) }),
+  }),
+  tests: row({
+    method: "GET",
+    path: "/builds/:id/tests",
+    summary: "What each attempt's test stage left: cases and coverage.",
+    params: byId,
+    answer: z.strictObject({ items: z.array(buildTests) }),
+    answerBytesMax: planBytesMax,
   }),
   why: row({
     method: "GET",

@@ -14,7 +14,8 @@ import {
   peerId,
   rowId,
 } from "./names.ts";
-import { buildLimits, failure, prepare } from "./control-plane.ts";
+import { buildLimits, buildState, failure, prepare } from "./control-plane.ts";
+import { testReport, testStage } from "./test-report.ts";
 
 /** How busy the builder's machine is, for people and scalers; decides nothing. */
 export const builderLoad = z.strictObject({
@@ -46,6 +47,7 @@ export const lease = z.strictObject({
   buildCommand: z.string(),
   artifactPath: z.string(),
   prepare: prepare.nullable(),
+  test: testStage.nullable(),
   limits: buildLimits,
   /** The home region's seeder to push to. */
   seeder: z.strictObject({ region: name, url: httpUrl, peerId }),
@@ -65,6 +67,8 @@ export const logAppendQuery = z.strictObject({
   fence,
   offset: z.coerce.number().int().nonnegative(),
 });
+/** What the test stage left; said before the attempt ends, the newest counts. */
+export const testsInput = z.strictObject({ fence, report: testReport });
 export const publishInput = z.strictObject({
   fence,
   artifact: artifactCid,
@@ -79,6 +83,9 @@ export const deathProof = z.strictObject({
   /** Processes that were killed, where they were counted. */
   killed: count.optional(),
 });
+/** What an attempt's end made of its build. */
+export const attemptEnded = z.strictObject({ build: rowId, state: buildState });
 export const cancelledInput = z.strictObject({ fence, proof: deathProof.optional() });
 
 export type Lease = z.infer<typeof lease>;
+export type AttemptEnded = z.infer<typeof attemptEnded>;

@@ -16,6 +16,7 @@ const project: Project = {
   buildCommand: "make",
   artifactPath: "out",
   prepare: null,
+  test: null,
   limits: {
     memoryBytesMax: 1,
     cpuPercentMax: 1,

@@ -106,6 +106,7 @@ function peopleMethods(config: CallConfig) {
       retry: getter(config, builds.retry),
       reschedule: buildVerb(config, builds.reschedule),
       attempts: getter(config, builds.attempts),
+      tests: getter(config, builds.tests),
       why: getter(config, builds.why),
       queue: (options?: CallOptions) => call(config, builds.queue, { ...options }),
       /** The log from `offset` on, held open for `waitMs` when nothing is there yet. */
@@ -135,6 +136,13 @@ function builderMethods(config: CallConfig) {
   return {
     lease: poster(config, builderRoutes.lease),
     heartbeat: buildVerb(config, builderRoutes.heartbeat),
+    reportTests: async (
+      id: number,
+      body: BodyInputOf<typeof builderRoutes.reportTests>,
+      options?: CallOptions,
+    ): Promise<void> => {
+      await call(config, builderRoutes.reportTests, { params: { id }, body, ...options });
+    },
     publish: buildVerb(config, builderRoutes.publish),
     fail: buildVerb(config, builderRoutes.fail),
     cancelled: buildVerb(config, builderRoutes.cancelled),

@@ -19,6 +19,7 @@ import {
 } from "./names.ts";
 import { grantedPermission } from "./environments.ts";
 import { release, runSpec } from "./release.ts";
+import { testStage } from "./test-report.ts";
 
 /** RFC 9457, with what a program needs to decide and a person to go on. */
 export const problem = z.object({
@@ -76,6 +77,8 @@ export const projectInput = z.strictObject({
   artifactPath: z.string().min(1).max(4096),
   /** Null: the build needs nothing that isn't in the repository. */
   prepare: prepare.nullable().default(null),
+  /** Null: nothing is tested. */
+  test: testStage.nullable().default(null),
   limits: buildLimits.prefault({}),
   /** Most builds of it at once; null: as many as there are builders. */
   buildsRunningMax: z.int().min(1).max(100_000).nullable().default(null),

@@ -281,6 +281,15 @@ export const builderRoutes = {
     bodyBytesMax: logAppendBytesMax,
     status: 204,
   }),
+  reportTests: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/builds/:id/tests",
+    summary: "Says what the attempt's test stage left.",
+    params: byId,
+    body: builder.testsInput,
+    status: 204,
+  }),
   publish: row({
     role: "builder",
     method: "POST",
@@ -288,7 +297,7 @@ export const builderRoutes = {
     summary: "Says what the build became.",
     params: byId,
     body: builder.publishInput,
-    answer: plane.build,
+    answer: builder.attemptEnded,
   }),
   fail: row({
     role: "builder",
@@ -297,7 +306,7 @@ export const builderRoutes = {
     summary: "Says why it failed.",
     params: byId,
     body: builder.failInput,
-    answer: plane.build,
+    answer: builder.attemptEnded,
   }),
   cancelled: row({
     role: "builder",
@@ -306,7 +315,7 @@ export const builderRoutes = {
     summary: "Proves that nothing of it runs anymore.",
     params: byId,
     body: builder.cancelledInput,
-    answer: plane.build,
+    answer: builder.attemptEnded,
   }),
 };
 

@@ -50,6 +50,26 @@ describe("loop", () => {
     await stopped;
   });
 
+  test("waits a least time before a woken run, however many wakes there are", async () => {
+    const startsMs: number[] = [];
+    const zeroMs = performance.now();
+    const loop = startLoop({
+      name: "probe",
+      intervalMs: 1000,
+      againMsMin: 50,
+      jitter: 0,
+      log,
+      run: () => startsMs.push(performance.now() - zeroMs),
+    });
+    await vi.advanceTimersByTimeAsync(10);
+    for (let wakes = 0; wakes < 10; wakes += 1) loop.wake();
+    await vi.advanceTimersByTimeAsync(30);
+    loop.wake();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(startsMs).toEqual([0, 50]);
+    await loop.stop();
+  });
+
   test("spreads its runs by the jitter", async () => {
     const { loop, startsMs } = probe({ jitter: 0.2 });
     await vi.advanceTimersByTimeAsync(100_000);

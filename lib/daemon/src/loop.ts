@@ -9,6 +9,8 @@ export interface LoopOptions {
   readonly name: string;
   /** From the end of a run to the start of the next. */
   readonly intervalMs: number;
+  /** The shortest time from the end of a run to a woken one; none when absent. Bounds what wakers cost. */
+  readonly againMsMin?: number;
   /** Of 1: how far an interval may be from `intervalMs`, either way; 0.1 when absent. */
   readonly jitter?: number;
   /** One run; `signal` is aborted when the loop stops or the run has taken `timeoutMs`. */
@@ -64,8 +66,10 @@ async function runUntilStopped(
       failures += 1;
       log.warn({ loop: name, failures, error }, "loop run failed");
     }
-    if (failures === 0) await pause.wait(0, intervalMs * (1 - jitter + 2 * jitter * Math.random()));
-    else
+    if (failures === 0) {
+      const usualMs = intervalMs * (1 - jitter + 2 * jitter * Math.random());
+      await pause.wait(options.againMsMin ?? 0, usualMs);
+    } else
       await pause.wait(
         loopBackoffMsMin,
         backoffMs(failures, options.backoffMsMax ?? loopBackoffMsMax),
