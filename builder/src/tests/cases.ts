@@ -52,5 +52,5 @@ export function clean(text: string, charsMax: number): string {
   return text
     .slice(0, charsMax)
     .toWellFormed()
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f]/g, " ");
+    .replace(/[^\P{Cc}\n\t]/gu, " ");
 }
