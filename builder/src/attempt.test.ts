@@ -19,6 +19,7 @@ import { createKey } from "@shoal/trust/key-file";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
 import { type Git, openGit } from "./git.ts";
+import { machineLoad } from "./machine-load.ts";
 import { markedProcesses } from "./processes.ts";
 import { PreparedCache } from "./prepare/cache.ts";
 import { type Ingest, createPublish } from "./publish/publish.ts";
@@ -206,7 +207,8 @@ async function attempt(desk: Desk, region: Region, stopping: AbortSignal = never
     { log, limiter: null, scope, searchPath, uid: owner.uid },
     { toolbox },
   );
-  const deps = { client: desk.client, git, sandbox, cache, publish, log };
+  const load = () => machineLoad(root);
+  const deps = { client: desk.client, git, sandbox, cache, publish, load, log };
   const place = { scratch: attempts, owner, timing, secretsDir, ownSecrets: [ownSecret] };
   await runAttempt(deps, place, desk.lease, stopping);
 }

@@ -1,7 +1,7 @@
 // One lease from start to end: workspace, checkout, build, publish, and the word about it to the
 // control plane. Whatever happens, the control plane hears of it while the lease is ours, and nothing
 // of the attempt is left on the machine. When the lease is lost, everything stops and nothing is said.
-import type { Lease } from "@shoal/api/builder";
+import type { BuilderLoad, Lease } from "@shoal/api/builder";
 import type { Client } from "@shoal/api/client";
 import type { Failure } from "@shoal/api/control-plane";
 import { ShoalError } from "@shoal/core/error";
@@ -17,7 +17,7 @@ import type { PreparedCache } from "./prepare/cache.ts";
 import { prepareWorkspace } from "./prepare/prepare.ts";
 import { keyRefusal } from "./publish/publish-failure.ts";
 import type { Publish, Published } from "./publish/publish.ts";
-import { parseRemote } from "./remote-url.ts";
+import { parseRemote } from "@shoal/api/remote-url";
 import { retry } from "./retry.ts";
 import type { Sandbox } from "./sandbox/sandbox.ts";
 import { type TestDeps, runTests } from "./tests/run-tests.ts";
@@ -41,6 +41,8 @@ export interface AttemptDeps {
   readonly sandbox: Sandbox;
   readonly cache: PreparedCache;
   readonly publish: Publish;
+  /** What is told of the machine with each heartbeat. */
+  readonly load: () => Promise<BuilderLoad>;
   readonly log: Log;
 }
 
@@ -80,7 +82,8 @@ export async function runAttempt(
   for (const [index, secret] of config.ownSecrets.entries()) mask.set(`own ${index}`, secret);
   mask.set("grant", lease.grant);
   const beat = async (signal: AbortSignal): Promise<BeatAnswer> => {
-    const answer = await client.heartbeat(build, { fence }, { signal });
+    const load = await deps.load();
+    const answer = await client.heartbeat(build, { fence, load }, { signal });
     mask.set("grant", answer.grant);
     return answer;
   };

@@ -1,17 +1,19 @@
 // The builder's loop: ask for a lease, do the build, ask again. One build at a time; a machine that
 // should do several runs several builders.
-import type { Lease } from "@shoal/api/builder";
+import type { BuilderLoad, Lease } from "@shoal/api/builder";
 import type { Client } from "@shoal/api/client";
 import type { Failure } from "@shoal/api/control-plane";
 import { builderKeyUntrusted } from "@shoal/core/build/retry";
 import { ShoalError } from "@shoal/core/error";
 import { leaseAgainMs, longPollMsMax, retryPauseMsMax } from "@shoal/core/limits";
 import type { Log } from "@shoal/daemon/log";
-import { type Loop, startLoop } from "@shoal/daemon/loop";
+import { startLoop } from "@shoal/daemon/loop";
 
 export interface BuilderDeps {
   readonly client: Pick<Client["builder"], "lease">;
   readonly runAttempt: (lease: Lease, stopping: AbortSignal) => Promise<Failure | null>;
+  /** What is told of the machine with each question for work. */
+  readonly load: () => Promise<BuilderLoad>;
   readonly log: Pick<Log, "warn" | "debug">;
 }
 
@@ -20,27 +22,47 @@ export interface BuilderConfig {
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Starts taking builds. Stopping the loop ends the build that runs and waits for its end. */
-export function startBuilder(deps: BuilderDeps, config: BuilderConfig): Loop {
+export interface Builder {
+  /** Takes no more builds; resolves when the one that runs has ended. */
+  drain(): Promise<void>;
+  /** Ends the build that runs and waits for its end. Idempotent. */
+  stop(): Promise<void>;
+}
+
+/** Starts taking builds. */
+export function startBuilder(deps: BuilderDeps, config: BuilderConfig): Builder {
   const { name, labels } = config;
   let untrusted: Failure | null = null;
+  const draining = new AbortController();
+  let running: Promise<unknown> = Promise.resolve();
   const run = async (signal: AbortSignal): Promise<void> => {
+    if (draining.signal.aborted) return;
     // Otherwise it would end one build after the other.
     if (untrusted !== null) {
       throw new ShoalError(untrusted.code, untrusted.message, { blame: "environment" });
     }
-    const input = { builder: name, labels, waitMs: longPollMsMax };
-    const { lease } = await deps.client.lease(input, { signal });
+    const input = { builder: name, labels, load: await deps.load(), waitMs: longPollMsMax };
+    const asking = AbortSignal.any([signal, draining.signal]);
+    const { lease } = await deps.client.lease(input, { signal: asking });
     // A lease whose answer came while we stop is given back at once by the attempt itself.
     if (lease === null) return;
-    const failure = await deps.runAttempt(lease, signal);
+    const attempt = deps.runAttempt(lease, signal);
+    running = attempt;
+    const failure = await attempt;
     if (failure?.code === builderKeyUntrusted) untrusted = failure;
   };
-  return startLoop({
+  const loop = startLoop({
     name: "lease",
     intervalMs: leaseAgainMs,
     backoffMsMax: retryPauseMsMax,
     run,
     log: deps.log,
   });
+  return {
+    drain: async () => {
+      draining.abort(new ShoalError("stopping", "The builder is draining.", { blame: "local" }));
+      await running.catch(() => undefined);
+    },
+    stop: () => loop.stop(),
+  };
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkout } from "./checkout.ts";
 import { type Git, openGit } from "./git.ts";
-import { parseRemote } from "./remote-url.ts";
+import { parseRemote } from "@shoal/api/remote-url";
 
 const path = process.env["PATH"] ?? "/usr/bin:/bin";
 let root = "";

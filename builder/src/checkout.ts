@@ -7,7 +7,7 @@ import { checkoutMsMax } from "@shoal/core/limits";
 import { isOnBranch } from "./branch-check.ts";
 import type { Git } from "./git.ts";
 import type { ProgramEnd } from "./program.ts";
-import type { Remote } from "./remote-url.ts";
+import type { Remote } from "@shoal/api/remote-url";
 
 export interface CheckoutInput {
   readonly remote: Remote;

@@ -1,5 +1,6 @@
 // The builder's configuration: the only description of its settings.
 import { httpUrl, labels, name } from "@shoal/api/names";
+import { builderDrainMs } from "@shoal/core/limits";
 import { gibibyte } from "@shoal/core/units";
 import { z } from "zod";
 
@@ -32,6 +33,12 @@ export const builderConfig = z.strictObject({
     .min(1)
     .optional()
     .describe("folder with secrets for builds: a folder for each project, in it a file for each"),
+  drainMs: z
+    .int()
+    .min(0)
+    .max(24 * 3_600_000)
+    .default(builderDrainMs)
+    .describe("how long the running build may go on after SIGTERM; 0 gives it back at once"),
   preparedBytesMax: z
     .int()
     .min(0)

@@ -186,9 +186,23 @@ test("refuses a work folder that another builder uses", async () => {
   expect(second.stderr()).toContain("work_dir_in_use");
 }, 30_000);
 
-test("on SIGTERM ends the running build and gives it back", async () => {
-  buildCommand = "echo has started; sleep 12345";
+test("on SIGTERM lets the running build end, takes no other, and ends", async () => {
+  buildCommand = "echo has started; sleep 8; exit 4";
   const builder = start(["--sandbox", "none"]);
+  await until("the build has started", logged("\nhas started"));
+  builder.child.kill("SIGTERM");
+  await until("it has said that it drains", () =>
+    calls.some(({ path }) => path.endsWith("/drain")),
+  );
+  expect(await builder.ended).toBe(0);
+  const fail = calls.find(({ path }) => path.endsWith("/fail"));
+  expect(JSON.parse(fail?.body ?? "{}")).toMatchObject({ failure: { code: "build_failed" } });
+  expect(leases).toBe(1);
+}, 60_000);
+
+test("on SIGTERM without time to drain gives the running build back", async () => {
+  buildCommand = "echo has started; sleep 12345";
+  const builder = start(["--sandbox", "none", "--drain-ms", "0"]);
   await until("the build has started", logged("\nhas started"));
   expect(running("sleep", "12345")).toBe(1);
   builder.child.kill("SIGTERM");

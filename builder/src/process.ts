@@ -1,7 +1,9 @@
 // Puts a builder together from its configuration, in order: lock, leftovers, tools, sandbox, key, loop.
 // Everything is stopped in the reverse order.
+import { once } from "node:events";
 import { chmod, mkdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
+import type { BuilderLoad, Lease } from "@shoal/api/builder";
 import { createClient } from "@shoal/api/client";
 import { createSeederClient } from "@shoal/api/seeder-client";
 import { digest, toHex } from "@shoal/core/digest";
@@ -15,6 +17,7 @@ import { startBuilder } from "./builder.ts";
 import type { BuilderConfig } from "./config.ts";
 import { diskFullOf } from "./failure.ts";
 import { openGit } from "./git.ts";
+import { machineLoad } from "./machine-load.ts";
 import { killUntilGone, markName, markedProcesses } from "./processes.ts";
 import { PreparedCache } from "./prepare/cache.ts";
 import { readArtifact } from "./publish/read-artifact.ts";
@@ -40,7 +43,7 @@ export interface Machine {
 
 /** Starts a builder; what it returns goes into the ready line. */
 export async function startBuilderProcess(
-  { log, lifecycle }: DaemonContext,
+  { log, lifecycle, onDrain }: DaemonContext,
   config: BuilderConfig,
   machine: Machine,
 ): Promise<Record<string, unknown>> {
@@ -85,19 +88,30 @@ export async function startBuilderProcess(
     { log },
     { folder: join(workDir, "prepared"), bytesMax: config.preparedBytesMax, searchPath },
   );
-  const attempt = { client, git, sandbox, cache, publish, log };
+  const load = (): Promise<BuilderLoad> => machineLoad(workDir);
+  const attempt = { client, git, sandbox, cache, publish, load, log };
   const place = {
     scratch: builds,
     owner,
     secretsDir: config.secretsDir ?? null,
     ownSecrets: [config.token, key.exportSecretJwk().d],
   };
-  const loop = startBuilder(
-    { client, runAttempt: (lease, stopping) => runAttempt(attempt, place, lease, stopping), log },
-    config,
-  );
-  lifecycle.defer("builds", () => loop.stop(), builderStopMsMax);
+  const runs = (lease: Lease, stopping: AbortSignal) => runAttempt(attempt, place, lease, stopping);
+  const builder = startBuilder({ client, runAttempt: runs, load, log }, config);
+  lifecycle.defer("builds", () => builder.stop(), builderStopMsMax);
+  onDrain(async (hurry) => {
+    const late = AbortSignal.timeout(config.drainMs);
+    // A hint for people and scalers: nothing waits for it.
+    const told = { signal: AbortSignal.any([hurry, late]) };
+    client.drain({ builder: config.name }, told).catch(() => undefined);
+    log.info({ drainMs: config.drainMs }, "draining: no more builds are taken");
+    await Promise.race([builder.drain(), aborted(hurry), aborted(late)]);
+  });
   return { name: config.name, sandbox: sandbox.describe, workDir };
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, "abort");
 }
 
 async function createSandbox(

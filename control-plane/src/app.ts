@@ -13,6 +13,7 @@ import { type Database, explainDatabaseError } from "./db/connection.ts";
 import { ping } from "./db/fleet.ts";
 import type { Wakeups } from "./db/wakeups.ts";
 import type { BuildSources } from "./operations/build-sources.ts";
+import type { LogStreams } from "./operations/follow-log.ts";
 import type { KnownTokens } from "./operations/known-tokens.ts";
 import type { IngestGrants } from "./operations/ingest-grants.ts";
 import type { HomeSeeder } from "./operations/home-seeder.ts";
@@ -21,6 +22,7 @@ import type { QueueDepth } from "./operations/queue-depth.ts";
 import type { App, Env } from "./http/serve-route.ts";
 import { serveBuilderRoutes } from "./routes/builder.ts";
 import { serveBuildRoutes } from "./routes/builds.ts";
+import { serveCommitStatusRoutes } from "./routes/commit-statuses.ts";
 import { serveEnvironmentRoutes } from "./routes/environments.ts";
 import { serveProjectRoutes } from "./routes/projects.ts";
 import { serveRolloutRoutes } from "./routes/rollouts.ts";
@@ -41,6 +43,7 @@ export interface AppDeps {
   readonly home: HomeSeeder;
   readonly places: QueuePlaces;
   readonly sources: BuildSources;
+  readonly streams: LogStreams;
   readonly depth: QueueDepth;
   /** Looks at the database, so that statements about leases count (docs/BUILDS.md). */
   readonly adopt: () => Promise<void>;
@@ -74,6 +77,7 @@ export function createApp(deps: AppDeps): App {
   serveSeederRoutes(app, deps);
   serveTrustRoutes(app, deps);
   serveWebhookRoutes(app, deps);
+  serveCommitStatusRoutes(app, deps);
   app.notFound((context) => {
     const error = new ShoalError("not_found", "There is no such call.", {
       blame: "remote",

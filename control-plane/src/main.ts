@@ -1,4 +1,5 @@
 // The control plane's composition root: database, migrations, keys, HTTP, loops; stopped in reverse.
+import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ShoalError } from "@shoal/core/error";
@@ -17,16 +18,20 @@ import { type ControlPlaneConfig, readControlPlaneConfig } from "./config.ts";
 import { openDatabase } from "./db/connection.ts";
 import { migrate } from "./db/migrate.ts";
 import { Wakeups, listen, notify } from "./db/wakeups.ts";
+import { openRemoteHeads } from "./git/remote-heads.ts";
 import { listenHttp } from "./http/listen.ts";
 import { startJobs } from "./jobs/start-jobs.ts";
 import { adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
 import { BuildSources } from "./operations/build-sources.ts";
+import { LogStreams } from "./operations/follow-log.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
 import { QueuePlaces } from "./operations/lease-build.ts";
 import { QueueDepth } from "./operations/queue-depth.ts";
 import { renewRevocations, syncTrust } from "./operations/trust.ts";
+import { LoopLeases } from "./operations/loop-leases.ts";
+import { postStatus } from "./operations/tell-statuses.ts";
 import { watermarkFile } from "./watermark-file.ts";
 import { LiveKeys, loadAdminTokenHash } from "./load-authority.ts";
 
@@ -75,10 +80,17 @@ await runDaemon("control-plane", async (context) => {
     home: new HomeSeeder(database),
     places: new QueuePlaces(),
     sources: new BuildSources(database),
+    streams: new LogStreams(),
     depth: new QueueDepth(database),
   };
   await syncTrust(deps, config.trustFile);
-  const jobs = startJobs(deps);
+  const listHeads = await openRemoteHeads({
+    folder: join(config.stateDir, "git"),
+    searchPath: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+    home: process.env["HOME"] ?? "/",
+  });
+  const loops = new LoopLeases(database, randomUUID());
+  const jobs = startJobs({ ...deps, loops, listHeads, postStatus });
   lifecycle.defer("jobs", () => jobs.stop());
   const looking = startLoop({
     name: "trust",

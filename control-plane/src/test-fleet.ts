@@ -21,6 +21,7 @@ import { Wakeups, listen, notify } from "./db/wakeups.ts";
 import type { App } from "./http/serve-route.ts";
 import { type WatermarkFile, adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
 import { BuildSources } from "./operations/build-sources.ts";
+import { LogStreams } from "./operations/follow-log.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
@@ -133,6 +134,7 @@ export async function startFleet(
     home: new HomeSeeder(database),
     places: new QueuePlaces(),
     sources: new BuildSources(database),
+    streams: new LogStreams(),
     depth: new QueueDepth(database),
   };
   const app = createApp(deps);

@@ -189,6 +189,8 @@ export const publishBatchBytes = 8 * mebibyte;
 export const publishBatchesInFlightMax = 3;
 /** Times an artifact is read and offered again because a seeder's collection was faster than its publish. */
 export const publishRoundsMax = 3;
+/** How long a builder that is told to end by SIGTERM lets its build go on, unless it is set otherwise. */
+export const builderDrainMs = 10 * minuteMs;
 /** A stopping builder has this long to end its build and to say so; then the lease runs out by itself. */
 export const builderStopMsMax = 12 * secondMs;
 /** Of that, what is left for the log's last lines and the report, once the stop has begun. */
@@ -263,6 +265,34 @@ export const testReportBytesMax = 3 * mebibyte;
 export const testReportPatternsMax = 32;
 /** Builds of which a control plane remembers project and commit. */
 export const buildSourcesMax = 10_000;
+/** How long a control plane keeps a loop after its last look at who has it; then another takes over. */
+export const loopHeldMs = 5 * secondMs;
+/** How often the heads of a project's branches are looked at, for pushes that nobody told of. */
+export const branchLookMs = 1 * minuteMs;
+/** Branches that a project may name, and projects whose remotes one round asks, so many at once. */
+export const branchesMax = 32;
+export const branchLooksPerRound = 50;
+export const branchLooksAtOnce = 4;
+/** How long a remote may take to name its branches, and how long its answer may be. */
+export const branchLookMsMax = 20 * secondMs;
+export const branchListBytesMax = 4 * mebibyte;
+/** Statuses that one round tells, and how long a git host may take to answer one. */
+export const statusesPerRound = 50;
+export const statusCallMsMax = 10 * secondMs;
+/** Nobody else tells a status within this time after it was taken to be told. */
+export const statusTakenMs = 1 * minuteMs;
+/** Tries to tell a status, and the pauses between them: doubled each time, up to the larger. */
+export const statusTriesMax = 12;
+export const statusRetryMs = 2 * secondMs;
+export const statusRetryMsMax = 10 * minuteMs;
+/** How long one stream of a log stays open; its reader comes again and goes on where it was. */
+export const logStreamMsMax = 10 * minuteMs;
+/** A stream of a log says at least this often that it is alive. */
+export const logStreamAliveMs = 5 * secondMs;
+/** Streams of logs that one control plane has open; more are told to come again. */
+export const logStreamsMax = 1000;
+/** How often what a busy builder says of its load is written down. */
+export const builderLoadNotedMs = 10 * secondMs;
 /** About how many builds may wait at once; more are refused with `queue_full`. */
 export const buildsQueuedMax = 100_000;
 
@@ -322,6 +352,10 @@ export const postgresBinariesBytesMax = 512 * mebibyte;
 
 // Seeders ---------------------------------------------------------------------------------------
 
+/** How long a seeder believes that a lease is alive before it asks again; the end of a push always asks. */
+export const leaseCheckedMs = 10 * secondMs;
+/** Builds of which a seeder remembers the newest lease that it saw. */
+export const leasesSeenMax = 10_000;
 /** Uploads that a seeder remembers at once; more are refused until one ends or falls idle. */
 export const uploadsMax = 256;
 /** Chunks that one upload may send: an artifact of the largest size in smallest chunks. */
@@ -524,6 +558,8 @@ assert(
   packBytesMax <= blobBytesMax && manifestBytesMax <= blobBytesMax,
   "packs and manifests are blobs",
 );
+assert(statusTakenMs > 2 * statusCallMsMax, "a status isn't told by two at once");
+assert(logStreamAliveMs < longPollMsMax, "a stream of a log is alive more often than a poll ends");
 assert(testReportBytesMax < jsonBodyBytesMax, "a test report with its fence fits a body");
 assert(builderStopReportMsMax < builderStopMsMax, "a stopping builder can still say so");
 assert(builderStopMsMax < stopMsMax, "a builder's last build ends within its process's stop");

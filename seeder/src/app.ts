@@ -11,6 +11,7 @@ import type { Goals } from "./goals.ts";
 import type { HostAnswers } from "./hosts/host-answers.ts";
 import type { Joins } from "./hosts/joins.ts";
 import type { HostTable } from "./hosts/host-table.ts";
+import type { LeaseChecks } from "./ingest/lease-checks.ts";
 import type { Uploads } from "./ingest/uploads.ts";
 import type { MemberTable } from "./member-table.ts";
 import type { RegionStore } from "./region/region-store.ts";
@@ -22,6 +23,7 @@ import { ingestRoutes } from "./routes/ingest.ts";
 export interface SeederDeps {
   readonly store: RegionStore;
   readonly uploads: Uploads;
+  readonly leases: LeaseChecks;
   readonly goals: Goals;
   readonly hosts: HostTable;
   readonly members: MemberTable;

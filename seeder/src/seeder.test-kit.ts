@@ -24,6 +24,7 @@ import { Admissions } from "./hosts/admissions.ts";
 import { HostAnswers } from "./hosts/host-answers.ts";
 import { Joins, type JoinsDeps } from "./hosts/joins.ts";
 import { HostTable } from "./hosts/host-table.ts";
+import { type AskLease, LeaseChecks } from "./ingest/lease-checks.ts";
 import { Uploads } from "./ingest/uploads.ts";
 import { MemberTable } from "./member-table.ts";
 import { ArtifactFiles } from "./region/artifact-files.ts";
@@ -75,6 +76,7 @@ export interface TestSeederOptions {
   /** Leave to issue passports; none when absent. */
   readonly delegation?: (key: KeyFile) => Promise<string>;
   readonly joinTokens?: JoinTokens["items"];
+  readonly checkLease?: AskLease;
 }
 
 export async function startTestSeeder(options: TestSeederOptions): Promise<TestSeeder> {
@@ -137,6 +139,7 @@ export async function startTestSeeder(options: TestSeederOptions): Promise<TestS
     return {
       store,
       uploads: new Uploads(),
+      leases: new LeaseChecks(given.checkLease ?? (async () => undefined), now),
       goals,
       answers: new HostAnswers({
         goals,

@@ -29,6 +29,7 @@ import { Admissions } from "./hosts/admissions.ts";
 import { HostAnswers } from "./hosts/host-answers.ts";
 import { Joins } from "./hosts/joins.ts";
 import { HostTable } from "./hosts/host-table.ts";
+import { LeaseChecks } from "./ingest/lease-checks.ts";
 import { Uploads } from "./ingest/uploads.ts";
 import { MemberTable } from "./member-table.ts";
 import { ArtifactFiles } from "./region/artifact-files.ts";
@@ -67,6 +68,7 @@ export async function startSeeder(
   const deps: SeederDeps = {
     store,
     uploads: new Uploads(),
+    leases: new LeaseChecks((build, fence) => client.seeder.checkLease(build, fence), now),
     goals,
     answers: new HostAnswers({
       goals,

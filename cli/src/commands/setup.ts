@@ -69,6 +69,11 @@ function addProjects(program: Command, context: CommandContext): void {
     .option("--prepare-host <host...>", "hosts that --prepare may reach: host or host:port", [])
     .option("--lock-file <path...>", "files that the result of --prepare depends on", [])
     .option(
+      "--branch <name...>",
+      "branches whose heads are built, also without a push being told",
+      [],
+    )
+    .option(
       "--test <command>",
       "run after the build in the same sandbox; a failure fails the build",
     )
@@ -85,6 +90,7 @@ function addProjects(program: Command, context: CommandContext): void {
         artifactPath: options.artifact,
         prepare: parsePrepare(options.prepare, options.prepareHost, options.lockFile),
         test: parseTest(options.test, options.testReport),
+        branches: [...options.branch],
       });
       printAnswer(
         project,
@@ -101,6 +107,7 @@ interface ProjectOptions extends CommonOptions {
   readonly prepare?: string;
   readonly prepareHost: readonly string[];
   readonly lockFile: readonly string[];
+  readonly branch: readonly string[];
   readonly test?: string;
   readonly testReport: readonly string[];
 }

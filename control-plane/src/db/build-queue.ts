@@ -41,6 +41,12 @@ export async function extendLease(
   return row ?? null;
 }
 
+/** Whether the lease counts at the moment. */
+export async function leaseAlive(queries: Queries, lease: LeaseProof): Promise<boolean> {
+  const alive = await queries`select from leases l, fleet f where ${leaseCounts(queries, lease)}`;
+  return alive.count > 0;
+}
+
 /** What an attempt's end makes of its build; absent fields become null. */
 export interface AttemptEnd {
   readonly event: BuildEvent;

@@ -19,3 +19,21 @@ export async function noteBuilder(queries: Queries, builder: BuilderFacts): Prom
     where builders.seen_at < now() - interval '5 seconds' or builders.labels <> excluded.labels
       or builders.holder <> excluded.holder or builders.draining`;
 }
+
+/** Writes down that a builder takes no more builds; asking for one takes it back. */
+export async function noteDraining(queries: Queries, name: string, holder: string): Promise<void> {
+  await queries`update builders set draining = true where name = ${name} and holder = ${holder}`;
+}
+
+/** Writes down the load of a builder that holds a build, when what is known is older than that. */
+export async function noteLoad(
+  queries: Queries,
+  lease: { readonly build: number; readonly fence: string },
+  load: Readonly<Record<string, number>>,
+  olderThanMs: number,
+): Promise<void> {
+  await queries`
+    update builders b set load = ${queries.json(load)}, seen_at = now() from leases l
+    where l.build = ${lease.build} and l.fence = ${lease.fence}::bigint and b.name = l.builder
+      and b.seen_at < now() - ${olderThanMs} * interval '1 millisecond'`;
+}

@@ -63,10 +63,12 @@ export async function insertBuild(queries: Queries, input: NewBuild): Promise<nu
           where name = ${input.project}), (select tag from head))
       returning tag
     )
-    insert into builds (project, commit_id, priority, tag, forced, scheduled_for, retry_of, not_before, branch)
+    insert into builds (project, commit_id, priority, tag, forced, scheduled_for, retry_of, not_before,
+      branch, reports_status)
     select ${input.project}, ${input.commit}, ${input.priority}, tag, ${input.force},
       ${input.scheduledFor}::timestamptz, ${input.retryOf}::integer,
-      coalesce(${input.scheduledFor}::timestamptz, now()), ${input.branch}
+      coalesce(${input.scheduledFor}::timestamptz, now()), ${input.branch},
+      exists (select from commit_status_targets where project = ${input.project})
     from turned
     on conflict (project, commit_id)
       where state in ('QUEUED', 'BUILDING', 'REPLICATING', 'SUCCEEDED') and not forced

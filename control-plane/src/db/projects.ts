@@ -18,6 +18,7 @@ interface ProjectRow {
   readonly limits: unknown;
   readonly buildsRunningMax: number | null;
   readonly buildShare: number;
+  readonly branches: readonly string[];
   readonly builderLabels: unknown;
   readonly createdAt: Date;
 }
@@ -25,7 +26,7 @@ interface ProjectRow {
 const columns = (queries: Queries) => queries`
   name, remote_url as "remoteUrl", build_command as "buildCommand", artifact_path as "artifactPath",
   prepare, test, limits, builds_running_max as "buildsRunningMax", build_share as "buildShare",
-  builder_labels as "builderLabels", created_at as "createdAt"`;
+  branches, builder_labels as "builderLabels", created_at as "createdAt"`;
 
 /** Null when the name is taken. */
 export async function insertProject(
@@ -34,11 +35,11 @@ export async function insertProject(
 ): Promise<Project | null> {
   const [row] = await queries<ProjectRow[]>`
     insert into projects (name, remote_url, build_command, artifact_path, prepare, test,
-      limits, builds_running_max, build_share, builder_labels)
+      limits, builds_running_max, build_share, branches, builder_labels)
     values (${input.name}, ${input.remoteUrl}, ${input.buildCommand}, ${input.artifactPath},
       ${input.prepare === null ? null : queries.json(input.prepare)},
       ${input.test === null ? null : queries.json(input.test)},
-      ${queries.json(input.limits)}, ${input.buildsRunningMax}, ${input.buildShare},
+      ${queries.json(input.limits)}, ${input.buildsRunningMax}, ${input.buildShare}, ${input.branches},
       ${queries.json(input.builderLabels)})
     on conflict (name) do nothing returning ${columns(queries)}`;
   return row === undefined ? null : projectOf(row);

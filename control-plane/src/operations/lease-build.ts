@@ -3,10 +3,10 @@
 // has an old snapshot open; every now and then the whole queue is looked at.
 import type { Lease, heartbeat, leaseInput } from "@shoal/api/builder";
 import { ShoalError } from "@shoal/core/error";
-import { builderNotedMs, leaseMs, queueLookMs } from "@shoal/core/limits";
+import { builderLoadNotedMs, builderNotedMs, leaseMs, queueLookMs } from "@shoal/core/limits";
 import type { z } from "zod";
 import { type LeaseProof, extendLease } from "../db/build-queue.ts";
-import { type BuilderFacts, noteBuilder } from "../db/builders.ts";
+import { type BuilderFacts, noteBuilder, noteLoad } from "../db/builders.ts";
 import {
   type Claim,
   type Claimant,
@@ -184,12 +184,17 @@ async function freeBuilder(
 }
 
 /** Keeps a lease, and tells its builder when somebody wants the build to stop. */
-export async function beat(deps: LeaseDeps, lease: LeaseProof): Promise<z.infer<typeof heartbeat>> {
+export async function beat(
+  deps: LeaseDeps,
+  lease: LeaseProof,
+  load: Readonly<Record<string, number>> | null,
+): Promise<z.infer<typeof heartbeat>> {
   const kept = await extendLease(deps.database, lease);
   if (kept === null) {
     await requireToldBefore(deps, lease, "heartbeat", null);
     throw databaseUnadopted();
   }
+  if (load !== null) await noteLoad(deps.database, lease, load, builderLoadNotedMs);
   const { attempt, project } = kept;
   const region = await deps.home.region();
   return {

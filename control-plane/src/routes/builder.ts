@@ -2,6 +2,7 @@
 import { builderRoutes } from "@shoal/api/routes";
 import type { AppDeps } from "../app.ts";
 import type { LeaseProof } from "../db/build-queue.ts";
+import { noteDraining } from "../db/builders.ts";
 import { keepTests } from "../db/build-tests.ts";
 import type { Principal } from "../http/authenticate.ts";
 import { type App, serveRoute } from "../http/serve-route.ts";
@@ -15,7 +16,13 @@ export function serveBuilderRoutes(app: App, deps: AppDeps): void {
   serveRoute(app, deps, builderRoutes.lease, async ({ principal, body, signal }) => ({
     lease: await leaseBuild(deps, nameOf(principal), body, signal),
   }));
-  serveRoute(app, deps, builderRoutes.heartbeat, (call) => beat(deps, leaseOf(call, call.body)));
+  serveRoute(app, deps, builderRoutes.drain, async ({ principal, body }) => {
+    await noteDraining(deps.database, body.builder, nameOf(principal));
+    return null;
+  });
+  serveRoute(app, deps, builderRoutes.heartbeat, (call) =>
+    beat(deps, leaseOf(call, call.body), call.body.load ?? null),
+  );
   serveRoute(app, deps, builderRoutes.appendLog, async (call) => {
     await appendLog(deps, leaseOf(call, call.query), call.query.offset, call.body);
     return null;

@@ -6,6 +6,7 @@ import { findBuild, findBuildState, listBuilds } from "../db/builds.ts";
 import { listAttempts, readQueue } from "../db/queue-view.ts";
 import { type App, RawResponse, serveRoute } from "../http/serve-route.ts";
 import { cancelBuild, reschedule, retryBuild, startBuild } from "../operations/build-requests.ts";
+import { followLog } from "../operations/follow-log.ts";
 import { readLog } from "../operations/read-log.ts";
 import { searchLog } from "../operations/search-log.ts";
 import { explainWait } from "../operations/explain-wait.ts";
@@ -42,6 +43,13 @@ export function serveBuildRoutes(app: App, deps: AppDeps): void {
     explainWait(database, params.id, deps.authority.nowMs()),
   );
   serveRoute(app, deps, builds.queue, () => readQueue(database));
+  serveRoute(app, deps, builds.followLog, async ({ params, query, header, signal }) => {
+    const last = header("last-event-id");
+    const offset = last !== undefined && /^[0-9]{1,15}$/.test(last) ? Number(last) : query.offset;
+    const body = await followLog(deps, params.id, offset, signal);
+    const headers = { "content-type": "text/event-stream", "cache-control": "no-store" };
+    return new RawResponse(new Response(body, { headers }));
+  });
   serveRoute(app, deps, builds.searchLog, async ({ params, query, signal }) => {
     const { items, nextOffset } = await searchLog(deps, params.id, query, signal);
     return { items: [...items], nextOffset };

@@ -4,6 +4,7 @@ import { assert } from "@shoal/core/error";
 import type { AppDeps } from "../app.ts";
 import type { Principal } from "../http/authenticate.ts";
 import { type App, RawResponse, serveRoute } from "../http/serve-route.ts";
+import { checkLease } from "../operations/check-lease.ts";
 import { waitForPlan } from "../operations/plan.ts";
 import {
   type SeederIdentity,
@@ -22,6 +23,10 @@ export function serveSeederRoutes(app: App, deps: AppDeps): void {
   });
   serveRoute(app, deps, seederRoutes.report, async ({ principal, body }) => {
     await takeReport(deps, seederOf(principal), body);
+    return null;
+  });
+  serveRoute(app, deps, seederRoutes.checkLease, async ({ params, body }) => {
+    await checkLease(deps, params.id, body.fence);
     return null;
   });
   serveRoute(app, deps, seederRoutes.passport, ({ principal, body }) =>

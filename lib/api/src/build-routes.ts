@@ -7,7 +7,7 @@ import {
 } from "@shoal/core/limits";
 import { z } from "zod";
 import * as plane from "./control-plane.ts";
-import { name, page } from "./names.ts";
+import { httpUrl, name, page } from "./names.ts";
 import { plainText, rawBytes } from "./route.ts";
 import { byId, paging, row, waitMs } from "./row.ts";
 import { buildTests } from "./test-report.ts";
@@ -45,6 +45,15 @@ export const builds = {
     query: z.strictObject({ offset: z.coerce.number().int().nonnegative().default(0), waitMs }),
     answer: plainText,
     answerBytesMax: logReadBytesMax,
+  }),
+  followLog: row({
+    method: "GET",
+    path: "/builds/:id/log/events",
+    summary:
+      "The build's log as server-sent events, until it ends; `Last-Event-ID`, or `offset`, says where to go on.",
+    params: byId,
+    query: z.strictObject({ offset: z.coerce.number().int().nonnegative().default(0) }),
+    answer: plainText,
   }),
   searchLog: row({
     method: "GET",
@@ -114,6 +123,39 @@ export const builds = {
     path: "/queue",
     summary: "The queue as a scaler reads it: depth, oldest age, builders wanted.",
     answer: plane.queue,
+  }),
+};
+
+export const commitStatuses = {
+  set: row({
+    method: "POST",
+    path: "/projects/:project/commit-status",
+    summary:
+      "Says where a git host wants to hear how builds stand; `{commit}` in the URL is replaced.",
+    params: z.strictObject({ project: name }),
+    body: z.strictObject({
+      /** Null: nobody is told. */
+      url: httpUrl
+        .max(2048)
+        .refine((url) => url.includes("{commit}"), "must have {commit} in it")
+        .nullable(),
+      /** Bearer token that the host takes. */
+      token: z.string().min(1).max(4096).nullable().default(null),
+    }),
+    status: 204,
+  }),
+  get: row({
+    method: "GET",
+    path: "/projects/:project/commit-status",
+    summary: "Where the project's statuses go, how many wait, and what stands in the way.",
+    params: z.strictObject({ project: name }),
+    answer: z.strictObject({
+      url: z.string().nullable(),
+      waiting: z.int(),
+      gaveUp: z.int(),
+      /** Of the newest that couldn't be told. */
+      problem: z.string().nullable(),
+    }),
   }),
 };
 

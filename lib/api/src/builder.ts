@@ -55,7 +55,9 @@ export const lease = z.strictObject({
   grant: z.string(),
 });
 export const fence = lease.shape.fence;
-export const heartbeatInput = z.strictObject({ fence });
+export const heartbeatInput = z.strictObject({ fence, load: builderLoad.optional() });
+/** It takes no more builds; asking for one says otherwise. */
+export const drainInput = z.strictObject({ builder: name });
 export const heartbeat = z.strictObject({
   until: instant,
   /** Stop the build, prove it, and call `cancelled`. */
@@ -88,4 +90,5 @@ export const attemptEnded = z.strictObject({ build: rowId, state: buildState });
 export const cancelledInput = z.strictObject({ fence, proof: deathProof.optional() });
 
 export type Lease = z.infer<typeof lease>;
+export type BuilderLoad = z.infer<typeof builderLoad>;
 export type AttemptEnded = z.infer<typeof attemptEnded>;

@@ -26,6 +26,7 @@ const project: Project = {
   },
   buildsRunningMax: null,
   buildShare: 1,
+  branches: [],
   builderLabels: {},
   createdAt: "2026-11-21T00:00:00.000Z",
 };

@@ -2,7 +2,7 @@
 // No retries and no state: `call.ts` has what every call shares.
 import { type Fetch, type CallConfig, call, callRaw, decode } from "./call.ts";
 import type { AnswerOf, BodyInputOf, BodyOf, QueryInputOf, Route } from "./route.ts";
-import { builds, webhooks } from "./build-routes.ts";
+import { builds, commitStatuses, webhooks } from "./build-routes.ts";
 import * as routes from "./routes.ts";
 import { seederTrustRoutes, trustRoutes } from "./trust-routes.ts";
 
@@ -51,6 +51,15 @@ function peopleMethods(config: CallConfig) {
       list: lister(config, projects.list),
       get: (project: string, options?: CallOptions) =>
         call(config, projects.get, { params: { project }, ...options }),
+      setCommitStatus: async (
+        project: string,
+        body: BodyInputOf<typeof commitStatuses.set>,
+        options?: CallOptions,
+      ): Promise<void> => {
+        await call(config, commitStatuses.set, { params: { project }, body, ...options });
+      },
+      commitStatus: (project: string, options?: CallOptions) =>
+        call(config, commitStatuses.get, { params: { project }, ...options }),
       createWebhookSecret: (project: string, options?: CallOptions) =>
         call(config, webhooks.createSecret, { params: { project }, ...options }),
     },
@@ -135,6 +144,12 @@ function builderMethods(config: CallConfig) {
   const { builderRoutes } = routes;
   return {
     lease: poster(config, builderRoutes.lease),
+    drain: async (
+      body: BodyInputOf<typeof builderRoutes.drain>,
+      options?: CallOptions,
+    ): Promise<void> => {
+      await call(config, builderRoutes.drain, { body, ...options });
+    },
     heartbeat: buildVerb(config, builderRoutes.heartbeat),
     reportTests: async (
       id: number,
@@ -182,6 +197,10 @@ function seederMethods(config: CallConfig) {
       options?: CallOptions,
     ): Promise<void> => {
       await call(config, seederTrustRoutes.admissions, { body, ...options });
+    },
+    /** Throws `fence_stale` when the build's lease isn't this one any more. */
+    checkLease: async (id: number, fence: string, options?: CallOptions): Promise<void> => {
+      await call(config, seederRoutes.checkLease, { params: { id }, body: { fence }, ...options });
     },
   };
 }

@@ -1,6 +1,6 @@
 // What people and the CLI say to the control plane (docs/PROTOCOL.md, "Control plane").
 import { parseNetworkHost } from "@shoal/core/build/network-host";
-import { prepareHostsMax, prepareLockFilesMax } from "@shoal/core/limits";
+import { branchesMax, prepareHostsMax, prepareLockFilesMax } from "@shoal/core/limits";
 import { z } from "zod";
 import {
   artifactCid,
@@ -67,6 +67,12 @@ export const prepare = z.strictObject({
   lockFiles: z.array(z.string().min(1).max(4096)).max(prepareLockFilesMax).default([]),
 });
 
+/** As git has it, without `refs/heads/`. */
+export const branchName = z
+  .string()
+  .max(255)
+  .regex(/^(?!-)(?!.*\.\.)[A-Za-z0-9._/+@#-]+$/, "must be the name of a branch");
+
 export const projectInput = z.strictObject({
   name,
   /** Where git fetches from: https, ssh, file or an absolute path; checked by the builder too. */
@@ -84,6 +90,8 @@ export const projectInput = z.strictObject({
   buildsRunningMax: z.int().min(1).max(100_000).nullable().default(null),
   /** How many turns it gets while others wait for theirs. */
   buildShare: z.int().min(1).max(100).default(1),
+  /** Branches whose heads are built, whether or not somebody tells of a push. */
+  branches: z.array(branchName).max(branchesMax).default([]),
   /** Labels that a builder must have to build it. */
   builderLabels: labels.default({}),
 });

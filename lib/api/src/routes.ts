@@ -1,7 +1,7 @@
 // The control plane's route table: every row of docs/PROTOCOL.md 4, once. Grouped by who calls.
 import { logAppendBytesMax, planBytesMax, seederReportBytesMax } from "@shoal/core/limits";
 import { z } from "zod";
-import { builds, webhooks } from "./build-routes.ts";
+import { builds, commitStatuses, webhooks } from "./build-routes.ts";
 import * as builder from "./builder.ts";
 import * as plane from "./control-plane.ts";
 import * as environment from "./environments.ts";
@@ -261,6 +261,14 @@ export const builderRoutes = {
     body: builder.leaseInput,
     answer: z.strictObject({ lease: builder.lease.nullable() }),
   }),
+  drain: row({
+    role: "builder",
+    method: "POST",
+    path: "/builder/drain",
+    summary: "Says that a builder takes no more builds.",
+    body: builder.drainInput,
+    status: 204,
+  }),
   heartbeat: row({
     role: "builder",
     method: "POST",
@@ -346,6 +354,15 @@ export const seederRoutes = {
     bodyBytesMax: seederReportBytesMax,
     status: 204,
   }),
+  checkLease: row({
+    role: "seeder",
+    method: "POST",
+    path: "/seeder/leases/:id/check",
+    summary: "Whether a builder may still push for a build: refused when its lease is lost.",
+    params: byId,
+    body: seeder.leaseCheckInput,
+    status: 204,
+  }),
   passport: row({
     role: "seeder",
     method: "POST",
@@ -369,6 +386,7 @@ export function allRoutes(): readonly (readonly [operation: string, route: Route
     builds,
     webhooks,
     trust: trustRoutes,
+    commitStatuses,
     builder: builderRoutes,
     seeder: seederRoutes,
     seederTrust: seederTrustRoutes,

@@ -45,6 +45,9 @@ export const registered = z.strictObject({
   delegation: z.string(),
 });
 
+/** Of the grant that a builder pushes with. */
+export const leaseCheckInput = z.strictObject({ fence: z.string().regex(/^[0-9]{1,19}$/) });
+
 export const planQuery = z.strictObject({
   known: z.string().max(64).optional(),
   waitMs: z.coerce.number().int().min(0).max(10_000).default(0),

@@ -1,5 +1,6 @@
 // The life of a process: settings, log, start, the ready line, and an ordered stop by signal, by the
 // parent's end, or by an error nobody caught. The only place that ends a process.
+// SIGTERM lets a process drain first, where it has something to end.
 //
 // Exit codes: 0 stopped on request and clean, 1 an error of ours or an unclean stop, 2 the start was
 // refused for a reason that a person can mend (one line on stderr says which), 130 a second signal.
@@ -15,6 +16,11 @@ export interface DaemonContext {
   readonly lifecycle: Lifecycle;
   /** Aborted when the process begins to stop. */
   readonly signal: AbortSignal;
+  /**
+   * What to do at the first SIGTERM before the stop: end what is under way, take nothing new. It bounds
+   * itself, and heeds the signal, which is aborted when another signal says not to wait.
+   */
+  readonly onDrain: (drain: (hurry: AbortSignal) => Promise<void>) => void;
 }
 
 /**
@@ -36,12 +42,16 @@ export async function runDaemon(
   const stop = createStopper(log, lifecycle);
   // A reader of stdout that went away must not end the process.
   process.stdout.on("error", (error) => log.warn({ error }, "stdout is closed"));
-  listenForSignals(log, stop);
+  const drains: Drain[] = [];
+  listenForSignals(log, stop, async () => {
+    await Promise.all(drains.map((drain) => drain(lifecycle.signal)));
+  });
   process.on("uncaughtException", (error) => fail(log, stop, error, "uncaught exception"));
   process.on("unhandledRejection", (error) => fail(log, stop, error, "unhandled rejection"));
   if (settings.exitWithParent) watchParent(() => stop("the parent ended", 0));
   try {
-    const facts = await start({ log, lifecycle, signal: lifecycle.signal });
+    const { signal } = lifecycle;
+    const facts = await start({ log, lifecycle, signal, onDrain: (one) => drains.push(one) });
     if (lifecycle.signal.aborted) return;
     process.stdout.write(`${JSON.stringify({ ready: true, ...facts })}\n`);
     log.info(facts, "ready");
@@ -74,17 +84,32 @@ function createStopper(log: Log, lifecycle: Lifecycle): Stop {
   };
 }
 
-/** The first signal stops in order, and a second one that isn't the echo of it ends at once. */
-function listenForSignals(log: Log, stop: Stop): void {
-  let firstMs: number | undefined;
+type Drain = Parameters<DaemonContext["onDrain"]>[0];
+
+/**
+ * SIGTERM drains and then stops in order, SIGINT stops at once in order; a further signal that isn't an
+ * echo cuts the drain short, or, when the stop has begun, ends at once.
+ */
+function listenForSignals(log: Log, stop: Stop, drain: () => Promise<void>): void {
+  let heardMs: number | undefined;
+  let phase: "running" | "draining" | "stopping" = "running";
+  const begin = (reason: string): void => {
+    if (phase !== "stopping") stop(reason, 0);
+    phase = "stopping";
+  };
   const heard = (signal: NodeJS.Signals): void => {
-    if (firstMs !== undefined && performance.now() - firstMs > signalRepeatMs) {
+    const isEcho = heardMs !== undefined && performance.now() - heardMs <= signalRepeatMs;
+    if (isEcho) return;
+    heardMs = performance.now();
+    if (phase === "stopping") {
       log.warn({ signal }, "asked to stop again: ending at once");
       process.exit(130);
     }
-    if (firstMs !== undefined) return;
-    firstMs = performance.now();
-    stop(signal, 0);
+    if (phase === "draining" || signal === "SIGINT") return begin(signal);
+    phase = "draining";
+    drain()
+      .catch((error: unknown) => log.error({ error }, "draining failed"))
+      .finally(() => begin(signal));
   };
   process.on("SIGTERM", heard).on("SIGINT", heard);
 }

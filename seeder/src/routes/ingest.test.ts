@@ -3,6 +3,7 @@ import { createKey } from "@shoal/trust/key-file";
 import type { SeederClient } from "@shoal/api/seeder-client";
 import { encodeChunkFrame } from "@shoal/core/content/chunk-frames";
 import { digest } from "@shoal/core/digest";
+import { ShoalError } from "@shoal/core/error";
 import { envelopeBytesMax } from "@shoal/core/limits";
 import { MemoryBlobs } from "@shoal/store/memory-blobs";
 import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
@@ -197,6 +198,27 @@ describe("a seeder refuses", () => {
     const second = makeArtifact(100, 2);
     await builder.putChunks(second.frames);
     expect(await web.missing(second.hashes)).toHaveLength(second.hashes.length);
+  });
+
+  test("what a builder pushes that has lost the build's lease, at each step", async () => {
+    let alive = true;
+    const checkLease = async (): Promise<void> => {
+      if (!alive) throw new ShoalError("fence_stale", "stale", { blame: "remote" });
+    };
+    const seeder = await startTestSeeder({ fleet, stops, checkLease });
+    const builder = await seeder.client(await fleet.ingestGrant());
+    const artifact = makeArtifact(1, 3);
+    await builder.putChunks(artifact.frames);
+    await builder.putManifest(artifact.cid, artifact.manifestBytes);
+    alive = false;
+    const end = builder.putStatement(artifact.cid, fleet.statement(artifact.cid, "web"));
+    expect(await codeOf(end)).toBe("fence_stale");
+    expect(seeder.deps.store.held()).toEqual([]);
+    // A newer lease was seen here: the older one is refused without asking.
+    alive = true;
+    const newer = await seeder.client(await fleet.ingestGrant("web", "north", "7"));
+    await newer.missing(artifact.hashes);
+    expect(await codeOf(builder.putChunks(artifact.frames))).toBe("fence_stale");
   });
 
   test("one artifact for two projects, because one statement travels with it", async () => {

@@ -15,11 +15,12 @@ import type { SeederEnv } from "./callers.ts";
 type IngestGrant = Extract<Grant, { readonly scope: "ingest" }>;
 
 export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
-  const { callers, store, uploads, now, trust } = deps;
+  const { callers, store, uploads, leases, now, trust } = deps;
   const routes = new Hono<SeederEnv>();
 
   routes.post("/missing", async (context) => {
     const grant = await callers.grant(context, "ingest");
+    await leases.require(grant);
     const hashes = await readHashes(context);
     const missing = [...eachHash(hashes)].filter((hash) => !isClaimable(deps, grant, hash));
     return context.body(new Uint8Array(Buffer.concat(missing)), 200, {
@@ -29,6 +30,7 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
 
   routes.post("/chunks", async (context) => {
     const grant = await callers.grant(context, "ingest");
+    await leases.require(grant);
     const decoder = new ChunkFrameDecoder();
     let received = 0;
     let stored = 0;
@@ -52,6 +54,7 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
 
   routes.put("/artifacts/:cid/manifest", async (context) => {
     const grant = await callers.grant(context, "ingest");
+    await leases.require(grant);
     const bytes = await readBody(context, manifestBytesMax);
     await store.putManifest(readCid(context), bytes, (hash) => isClaimable(deps, grant, hash));
     return context.body(null, 204);
@@ -59,6 +62,7 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
 
   routes.put("/artifacts/:cid/statement", async (context) => {
     const grant = await callers.grant(context, "ingest");
+    await leases.require(grant, true);
     const cid = readCid(context);
     const statement = await readJson(context, envelope, envelopeBytesMax);
     verifyStatement(statement, trust.document(), {

@@ -1,4 +1,4 @@
-// Which git remotes a builder fetches from. A remote is text that somebody typed into a project: it
+// Which git remotes are fetched from. A remote is text that somebody typed into a project: it
 // reaches git's command line and a network, so it is parsed here by an allow-list, and everything
 // else (ext::, http, git, options that look like remotes, local paths that aren't absolute) is refused.
 import { isAbsolute } from "node:path";
