@@ -33,13 +33,13 @@ async function leased() {
     ...{ name: "greeter", remoteUrl: "/srv/greeter", buildCommand: "make", artifactPath: "out" },
     test: { command: "make test" },
   });
-  const seeder = (await fleet.seeder("east")).client;
+  const home = (await fleet.seeder("east")).client;
   await admin.builds.start({ project: "greeter", commit: commitFor("a") });
   const { builder } = await fleet.builder();
   const load = { cpuPercent: 12.5, memoryFreeBytes: 1, diskFreeBytes: 2 };
   const { lease } = await builder.lease({ builder: "b1", load });
   if (lease === null) throw new Error("the queue is empty");
-  return { seeder, builder, lease, ...lease };
+  return { home, builder, lease, build: lease.build, fence: lease.fence };
 }
 
 test("keeps what the test stage left with its attempt, and refuses it from a late builder", async () => {
@@ -56,12 +56,12 @@ test("keeps what the test stage left with its attempt, and refuses it from a lat
 });
 
 test("tells a seeder whether who pushes has the lease, and counts who hasn't", async () => {
-  const { seeder, builder, build, fence } = await leased();
-  await seeder.checkLease(build, fence);
+  const { home, builder, build, fence } = await leased();
+  await home.checkLease(build, fence);
   const other = String(BigInt(fence) - 1n);
-  await expect(seeder.checkLease(build, other)).rejects.toMatchObject({ code: "fence_stale" });
+  await expect(home.checkLease(build, other)).rejects.toMatchObject({ code: "fence_stale" });
   await builder.fail(build, { fence, failure });
-  await expect(seeder.checkLease(build, fence)).rejects.toMatchObject({ code: "fence_stale" });
+  await expect(home.checkLease(build, fence)).rejects.toMatchObject({ code: "fence_stale" });
   expect((await fleet.admin.builds.queue()).refused).toEqual({ ingest: 2 });
   expect((await fleet.admin.builds.attempts(build)).items[0]).toMatchObject({ refused: 1 });
 });
@@ -119,7 +119,7 @@ test("streams a log as events that go on where a reader was, and end with the bu
     .filter(({ name }) => name === "log")
     .map(({ data }) => (data as { text: string }).text)
     .join("");
-  expect(text).toMatch(/^ä\n\n\[shoal\] failed: no\n$/);
+  expect(text).toMatch(/^ä\n\n\[shoal\] tests_failed: no\n$/);
   const [last] = await events(build, 9, { "last-event-id": String(rest.at(-1)?.id) });
   expect(last).toMatchObject({ name: "end", data: { state: "FAILED" } });
   const unknown = await fleet.app.request("/v1/builds/999/log/events", {

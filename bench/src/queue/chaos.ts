@@ -131,7 +131,7 @@ interface FaultRun extends Readonly<Record<string, unknown>> {
 /** Faults are spread over the builds; each is followed by a wait until the rate is back. */
 async function runFaults(world: World, options: QueueOptions): Promise<FaultRun[]> {
   await sleep(5000);
-  const usual = rateOver(world, 4000);
+  const usual = world.ledger.rateOver(4000);
   const runs: FaultRun[] = [];
   // Again and again: at least every fault once, as long as there is work.
   for (let index = 0; world.ledger.ended < options.builds * 0.92; index += 1) {
@@ -141,7 +141,7 @@ async function runFaults(world: World, options: QueueOptions): Promise<FaultRun[
     const startMs = performance.now();
     await sleep(1000);
     while (
-      rateOver(world, 1000) < usual * 0.7 &&
+      world.ledger.rateOver(1000) < usual * 0.7 &&
       world.ledger.ended < options.builds * 0.98 &&
       performance.now() - startMs < 60_000
     ) {
@@ -155,15 +155,6 @@ async function runFaults(world: World, options: QueueOptions): Promise<FaultRun[
     await sleep(1500);
   }
   return runs;
-}
-
-/** Ends a second over the last while. */
-function rateOver(world: World, ms: number): number {
-  const since = performance.now() - ms;
-  const ends = world.ledger.endsAtMs;
-  let count = 0;
-  while (count < ends.length && (ends[ends.length - 1 - count] ?? 0) >= since) count += 1;
-  return (count * 1000) / ms;
 }
 
 async function replacePlane(world: World, index: number): Promise<void> {

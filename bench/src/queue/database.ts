@@ -37,3 +37,56 @@ export async function exhaustConnections(url: string, holdMs: number): Promise<n
   await Promise.all(held.map((sql) => sql.end({ timeout: 1 })));
   return held.length;
 }
+
+/** A million builds that have ended, and some that wait, as if each had been asked for by itself. */
+export async function fillBuilds(url: string, ended: number, queued: number): Promise<void> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  const portion = 50_000;
+  for (let from = 0; from < ended; from += portion) {
+    const count = Math.min(portion, ended - from);
+    await sql`
+      insert into builds (project, commit_id, priority, tag, state, attempt, leased_at, ended_at)
+      select 'bench', lpad(to_hex(${from} + n), 40, 'e'), 0, 0, 'FAILED', 1, now(), now()
+      from generate_series(1, ${count}) n`;
+  }
+  await sql`
+    insert into builds (project, commit_id, priority, tag)
+    select 'bench', lpad(to_hex(n), 40, 'a'), 0, n::bigint * 1000000
+    from generate_series(1, ${queued}) n`;
+  await sql`vacuum (analyze) builds`;
+  await sql.end();
+}
+
+/** How Postgres does what the calls ask for, one text each. */
+export async function explainCalls(url: string): Promise<Readonly<Record<string, string>>> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  const explain = async (statement: string): Promise<string> => {
+    const rows = await sql.unsafe(`explain (analyze, buffers, costs off) ${statement}`);
+    return rows.map((row) => String(row["QUERY PLAN"])).join("\n");
+  };
+  const plans = {
+    get: await explain("select * from builds where id = 500000"),
+    list: await explain("select * from builds where id < 2147483647 order by id desc limit 51"),
+    listOfProject: await explain(
+      "select * from builds where id < 2147483647 and project = 'bench' order by id desc limit 51",
+    ),
+    claim: await explain(
+      "select id from builds where state = 'QUEUED' and not_before <= now() order by lane, tag, id limit 1 for update skip locked",
+    ),
+  };
+  await sql.end();
+  return plans;
+}
+
+/** Holds a snapshot open, as a dump or a report does, until the returned function is called. */
+export async function holdSnapshot(url: string): Promise<() => Promise<void>> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  const held = await sql.reserve();
+  await held`begin isolation level repeatable read`;
+  await held`select count(*) from builds`;
+  return async () => {
+    await held`rollback`;
+    held.release();
+    await sql.end();
+  };
+}

@@ -31,6 +31,15 @@ export class Ledger {
     return [...this.#ends.values()].filter((fences) => fences.size > 1).length;
   }
 
+  /** Ends a second over the last while. */
+  rateOver(ms: number): number {
+    const since = performance.now() - ms;
+    const ends = this.endsAtMs;
+    let count = 0;
+    while (count < ends.length && (ends[ends.length - 1 - count] ?? 0) >= since) count += 1;
+    return (count * 1000) / ms;
+  }
+
   builds(): IterableIterator<number> {
     return this.#ends.keys();
   }

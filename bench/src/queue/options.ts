@@ -6,6 +6,10 @@ export interface QueueOptions {
   readonly runs: number;
   readonly connections: number;
   readonly chaos?: boolean;
+  /** Builds in the table; absent: another measurement. */
+  readonly rows?: number;
+  /** Seconds for which a snapshot is held open; absent: another measurement. */
+  readonly snapshot?: number;
   readonly json?: boolean;
 }
 

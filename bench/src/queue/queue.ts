@@ -13,6 +13,8 @@ import { type Measured, median, rounded } from "../result.ts";
 import { measureChaos } from "./chaos.ts";
 import { createDatabase } from "./database.ts";
 import { measureHttp } from "./http-rate.ts";
+import { measureHeldSnapshot } from "./held-snapshot.ts";
+import { measureLargeTable } from "./large-table.ts";
 import { type QueueOptions, quiet } from "./options.ts";
 import { measureGraphile, measurePgBoss } from "./other-queues.ts";
 
@@ -28,20 +30,30 @@ export function addQueueBench(program: Command, finish: Finish): void {
     .option("--runs <number>", "alternating runs of the database part", Number, 3)
     .option("--connections <number>", "connections to Postgres of each", Number, 16)
     .option("--chaos", "break everything around the queue instead")
+    .option(
+      "--rows <number>",
+      "instead: list, get and claim with so many builds in the table",
+      Number,
+    )
+    .option("--snapshot <seconds>", "instead: claims while a snapshot is held open so long", Number)
     .option("--json", "print the JSON line alone")
     .action(async (given: Omit<QueueOptions, "builds"> & { builds?: number }) => {
       const builds = given.builds ?? (given.chaos === true ? 20_000 : 6000);
       const options = { ...given, builds };
       const dir = await mkdtemp(join(tmpdir(), "shoal-bench-queue-"));
       try {
-        const measured = await (given.chaos === true
-          ? measureChaos(dir, options)
-          : measureQueue(dir, options));
+        const measured = await measureOf(options)(dir, options);
         finish("queue", measured, given.json === true);
       } finally {
         await rm(dir, { recursive: true, force: true });
       }
     });
+}
+
+function measureOf(options: QueueOptions): typeof measureQueue {
+  if (options.chaos === true) return measureChaos;
+  if (options.rows !== undefined) return measureLargeTable;
+  return options.snapshot === undefined ? measureQueue : measureHeldSnapshot;
 }
 
 async function measureQueue(dir: string, options: QueueOptions): Promise<Measured> {

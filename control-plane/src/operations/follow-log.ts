@@ -6,7 +6,7 @@ import { logStreamAliveMs, logStreamMsMax, logStreamsMax } from "@shoal/core/lim
 import { findBuildState } from "../db/builds.ts";
 import type { Wakeups } from "../db/wakeups.ts";
 import { notFound } from "./not-found.ts";
-import { type LogReadDeps, readLog } from "./read-log.ts";
+import { type LogReadDeps, type LogSlice, readLog } from "./read-log.ts";
 
 export interface FollowDeps extends LogReadDeps {
   readonly wakeups: Wakeups;
@@ -89,9 +89,8 @@ async function* eventsOf(
   yield "retry: 1000\n\n";
   let at = offset;
   while (!signal.aborted) {
-    const slice = await readLog(deps, id, { offset: at, waitMs: logStreamAliveMs }, signal);
-    // A character that isn't complete waits for the rest, unless there is none.
-    const whole = wholeTextBytes(slice.bytes) || slice.bytes.length;
+    const slice = await readText(deps, id, at, signal);
+    const whole = slice.ended ? slice.bytes.length : wholeTextBytes(slice.bytes);
     if (whole > 0) {
       const text = new TextDecoder().decode(slice.bytes.subarray(0, whole));
       const data = JSON.stringify({ offset: at, text });
@@ -106,4 +105,21 @@ async function* eventsOf(
     }
   }
   return undefined;
+}
+
+/**
+ * What there is from an offset on. When that is no more than the beginning of a character, at the end of
+ * a segment or of what has come so far, the rest is read or waited for as well.
+ */
+async function readText(
+  deps: FollowDeps,
+  id: number,
+  offset: number,
+  signal: AbortSignal,
+): Promise<LogSlice> {
+  const waitMs = logStreamAliveMs;
+  const slice = await readLog(deps, id, { offset, waitMs }, signal);
+  if (slice.bytes.length === 0 || wholeTextBytes(slice.bytes) > 0) return slice;
+  const rest = await readLog(deps, id, { offset: slice.nextOffset, waitMs }, signal);
+  return { ...rest, bytes: Buffer.concat([slice.bytes, rest.bytes]) };
 }
