@@ -102,26 +102,7 @@ function peopleMethods(config: CallConfig) {
       create: poster(config, trustRoutes.revoke),
       list: lister(config, trustRoutes.revocations),
     },
-    builds: {
-      start: poster(config, builds.start),
-      list: lister(config, builds.list),
-      get: getter(config, builds.get),
-      cancel: getter(config, builds.cancel),
-      searchLog: (
-        id: number,
-        query: QueryInputOf<typeof builds.searchLog>,
-        options?: CallOptions,
-      ) => call(config, builds.searchLog, { params: { id }, query, ...options }),
-      retry: getter(config, builds.retry),
-      reschedule: buildVerb(config, builds.reschedule),
-      attempts: getter(config, builds.attempts),
-      tests: getter(config, builds.tests),
-      why: getter(config, builds.why),
-      queue: (options?: CallOptions) => call(config, builds.queue, { ...options }),
-      /** The log from `offset` on, held open for `waitMs` when nothing is there yet. */
-      log: (id: number, query: QueryInputOf<typeof builds.log> = {}, options?: CallOptions) =>
-        readLog(config, id, query, options),
-    },
+    builds: buildMethods(config),
   };
 }
 
@@ -137,6 +118,26 @@ function environmentMethods(config: CallConfig) {
       body: BodyInputOf<typeof environments.update>,
       options?: CallOptions,
     ) => call(config, environments.update, { params: { environment }, body, ...options }),
+  };
+}
+
+function buildMethods(config: CallConfig) {
+  return {
+    start: poster(config, builds.start),
+    list: lister(config, builds.list),
+    get: getter(config, builds.get),
+    cancel: getter(config, builds.cancel),
+    searchLog: (id: number, query: QueryInputOf<typeof builds.searchLog>, options?: CallOptions) =>
+      call(config, builds.searchLog, { params: { id }, query, ...options }),
+    retry: getter(config, builds.retry),
+    reschedule: buildVerb(config, builds.reschedule),
+    attempts: getter(config, builds.attempts),
+    tests: getter(config, builds.tests),
+    why: getter(config, builds.why),
+    queue: (options?: CallOptions) => call(config, builds.queue, { ...options }),
+    /** The log from `offset` on, held open for `waitMs` when nothing is there yet. */
+    log: (id: number, query: QueryInputOf<typeof builds.log> = {}, options?: CallOptions) =>
+      readLog(config, id, query, options),
   };
 }
 
