@@ -8,9 +8,8 @@ import { createClient } from "@shoal/api/client";
 import { createSeederClient } from "@shoal/api/seeder-client";
 import { digest, toHex } from "@shoal/core/digest";
 import { builderStopMsMax, buildKillMsMax } from "@shoal/core/limits";
-import type { SigningKey } from "@shoal/core/trust/keys";
 import type { DaemonContext } from "@shoal/daemon/daemon";
-import { loadOrCreateKey } from "@shoal/trust/key-file";
+import { loadOrCreateKey, readKey, type KeyFile } from "@shoal/trust/key-file";
 import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
 import { runAttempt } from "./attempt.ts";
 import { startBuilder } from "./builder.ts";
@@ -82,21 +81,20 @@ export async function startBuilderProcess(
     folder: join(workDir, "git"),
     home: machine.home,
   });
-  const key = await loadOrCreateKey(config.keyFile);
-  const publish = openPublish(config, key);
+  const currentKey = await openKey(config.keyFile, log);
   const cache = await PreparedCache.open(
     { log },
     { folder: join(workDir, "prepared"), bytesMax: config.preparedBytesMax, searchPath },
   );
   const load = (): Promise<BuilderLoad> => machineLoad(workDir);
-  const attempt = { client, git, sandbox, cache, publish, load, log };
-  const place = {
-    scratch: builds,
-    owner,
-    secretsDir: config.secretsDir ?? null,
-    ownSecrets: [config.token, key.exportSecretJwk().d],
+  const attempt = { client, git, sandbox, cache, load, log };
+  const place = { scratch: builds, owner, secretsDir: config.secretsDir ?? null };
+  const runs = async (lease: Lease, stopping: AbortSignal) => {
+    const key = await currentKey();
+    const ownSecrets = [config.token, key.exportSecretJwk().d];
+    const publish = openPublish(config, key);
+    return runAttempt({ ...attempt, publish }, { ...place, ownSecrets }, lease, stopping);
   };
-  const runs = (lease: Lease, stopping: AbortSignal) => runAttempt(attempt, place, lease, stopping);
   const builder = startBuilder({ client, runAttempt: runs, load, log }, config);
   lifecycle.defer("builds", () => builder.stop(), builderStopMsMax);
   onDrain(async (hurry) => {
@@ -114,6 +112,19 @@ async function aborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, "abort");
 }
 
+/** The key of the file, looked at before each build: one that was replaced signs from then on. */
+async function openKey(path: string, log: DaemonContext["log"]): Promise<() => Promise<KeyFile>> {
+  let key = await loadOrCreateKey(path);
+  return async () => {
+    try {
+      key = await readKey(path);
+    } catch (error) {
+      log.warn({ error }, "the signing key can't be read; going on with the one that was there");
+    }
+    return key;
+  };
+}
+
 async function createSandbox(
   deps: SuperviseDeps,
   config: BuilderConfig,
@@ -129,7 +140,7 @@ async function createSandbox(
   return createBubblewrap(deps, { mounts, toolbox, arch: machine.arch, trialFolder });
 }
 
-function openPublish(config: BuilderConfig, key: SigningKey): Publish {
+function openPublish(config: BuilderConfig, key: KeyFile): Publish {
   return createPublish({
     key,
     builderName: config.name,

@@ -2,8 +2,10 @@
 // trust document that says what each may sign. The root key belongs on a machine that runs nothing else.
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
 import { signTrustDocument, trustKeyOf } from "@shoal/trust/trust-document";
+import { readTrustChain } from "@shoal/trust/trust-file";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { prolongTrust } from "./trust-folder.ts";
 
 const yearMs = 365 * 24 * 3_600_000;
 
@@ -18,7 +20,7 @@ export interface FleetKeys {
   readonly builderKeyFile: string;
 }
 
-/** Makes keys and trust document in `dir`, or takes the keys that are there. */
+/** Makes keys and trust document in `dir`; where they are there already, the document is prolonged. */
 export async function makeFleetKeys(dir: string): Promise<FleetKeys> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const path = (name: string): string => join(dir, name);
@@ -26,7 +28,9 @@ export async function makeFleetKeys(dir: string): Promise<FleetKeys> {
   const controlPlane = await loadOrCreateKey(path("control-plane.jwk"));
   const builder = await loadOrCreateKey(path("builder.jwk"));
   const trustFile = path("trust.json");
-  await writeFile(trustFile, `${JSON.stringify(signTrust(root, controlPlane, builder))}\n`);
+  const known = await readTrustChain(trustFile).catch(() => null);
+  if (known !== null) await prolongTrust(dir, Date.now());
+  else await writeFile(trustFile, `${JSON.stringify(signTrust(root, controlPlane, builder))}\n`);
   const rootPublicKey = root.publicKey.toBase64({ alphabet: "base64url", omitPadding: true });
   const rootPublicKeyFile = path("root-public-key");
   await writeFile(rootPublicKeyFile, `${rootPublicKey}\n`);

@@ -12,6 +12,7 @@ import { addProcessCommands } from "./commands/processes.ts";
 import { addSecretCommands } from "./commands/secrets.ts";
 import { addSetupCommands } from "./commands/setup.ts";
 import { addStatusCommands } from "./commands/status.ts";
+import { addTrustCommands } from "./commands/trust.ts";
 import { connect } from "./connection.ts";
 import { exitCodes } from "./exit-codes.ts";
 
@@ -31,6 +32,7 @@ addEnvironmentCommands(program, context);
 addSecretCommands(program, context);
 addSetupCommands(program, context);
 addStatusCommands(program, context);
+addTrustCommands(program, context);
 addProcessCommands(program);
 addDoctorCommand(program, process.env);
 

@@ -4,6 +4,7 @@ import { StateFile } from "@shoal/daemon/atomic-file";
 import { createCertificate } from "@shoal/trust/certificate";
 import { signGoal } from "@shoal/trust/goal-envelope";
 import { createKey } from "@shoal/trust/key-file";
+import { signTrustDocument, trustKeyOf, type TrustDocument } from "@shoal/trust/trust-document";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { HostGoals } from "./goals.ts";
 import {
@@ -91,6 +92,29 @@ describe("goals", () => {
     expect(await host.follow()).toBe(false);
     expect(known(host.goals)).toEqual(["web 2.5"]);
     expect(known(await host.restart())).toEqual(["web 2.5"]);
+  });
+
+  test("signed with a key that only the newest trust document names are believed at once", async () => {
+    const host = await openHost();
+    const { signers, trust } = host.region;
+    const { stranger } = signers;
+    host.region.goals = [signGoal(stranger, goal(1, { run: v1 }))];
+    host.region.goalsVersion += 1;
+    expect(await host.follow()).toBe(false);
+    const newer: TrustDocument = {
+      ...trust,
+      version: trust.version + 1,
+      keys: [...trust.keys, trustKeyOf(stranger.publicKey, trust.expires)],
+      goals: [{ key: stranger.keyId, environments: ["production"] }],
+    };
+    const documents = [signTrustDocument(signers.root, newer)];
+    host.region.trustState = { documents, revocations: [] };
+    host.region.goalsVersion += 1;
+    expect(await host.follow()).toBe(true);
+    expect(known(host.goals)).toEqual(["web 1.1"]);
+    // Who holds the old key says nothing any more.
+    host.region.setGoals(goal(2, { run: v2 }));
+    expect(await host.follow()).toBe(false);
   });
 
   test("stay when an answer leaves them out", async () => {

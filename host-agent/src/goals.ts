@@ -2,6 +2,7 @@
 // older ones. What is on disk is acted on while no seeder answers. A goal that an answer leaves out
 // stays: a seeder can delay what runs here and not end it.
 import { envelope, type Envelope } from "@shoal/api/names";
+import type { SeederClient } from "@shoal/api/seeder-client";
 import { ShoalError } from "@shoal/core/error";
 import { serviceKey, type ArtifactCid, type ServiceKey } from "@shoal/core/ids";
 import { longPollMsMax, servicesPerHostMax } from "@shoal/core/limits";
@@ -21,6 +22,11 @@ const goalsFile = z.strictObject({
   goals: z.array(envelope).max(servicesPerHostMax),
   statements: z.record(z.string(), envelope),
 });
+
+type HostGoalsAnswer = Awaited<ReturnType<SeederClient["hostGoals"]>>;
+
+/** What seeders say of a passport whose key has left the trust document. */
+const lostKeyCodes = new Set(["signature_key_unknown", "key_not_allowed", "key_expired"]);
 
 export interface HostGoalsDeps {
   readonly file: StateFile;
@@ -95,10 +101,7 @@ export class HostGoals {
   async follow(signal: AbortSignal): Promise<boolean> {
     const { seeders, file } = this.#deps;
     const known = this.#version === undefined ? {} : { known: this.#version };
-    const answer = await seeders.ask(
-      (client) => client.hostGoals({ ...known, waitMs: longPollMsMax }, { signal }),
-      signal,
-    );
+    const answer = await this.#ask(known, signal);
     if (answer === null) return false;
     seeders.learn(answer.seeders);
     await this.#followTrust(answer.trustEdition, signal);
@@ -111,6 +114,22 @@ export class HostGoals {
     // Only now: what isn't on disk is asked for again.
     this.#version = answer.version;
     return hasChanged;
+  }
+
+  async #ask(known: { readonly known?: string }, signal: AbortSignal): Promise<HostGoalsAnswer> {
+    const { seeders, trust } = this.#deps;
+    try {
+      return await seeders.ask(
+        (client) => client.hostGoals({ ...known, waitMs: longPollMsMax }, { signal }),
+        signal,
+      );
+    } catch (error) {
+      // Our passport may stand on a key that the newest trust document doesn't name any more: who knows
+      // that document joins anew.
+      if (error instanceof ShoalError && lostKeyCodes.has(error.code))
+        await trust.take(await seeders.ask((client) => client.trust({ signal }), signal));
+      throw error;
+    }
   }
 
   /** First: the goals may be signed with a key that only the newest trust document names. */

@@ -8,6 +8,7 @@ import type { StateFile } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
 import { verifyPassport, type Passport } from "@shoal/trust/passport";
 import type { SeederClient } from "@shoal/api/seeder-client";
+import type { TrustDocument } from "@shoal/trust/trust-document";
 import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { z } from "zod";
 import type { Seeders } from "./seeders.ts";
@@ -46,6 +47,8 @@ export class PassportKeeper {
   readonly #config: PassportKeeperConfig;
   readonly #renewBeforeMs: number;
   #passport: KeptPassport | null = null;
+  /** What the passport was judged by last. */
+  #judgedBy: TrustDocument | null = null;
   #renewedAtMs = Number.NEGATIVE_INFINITY;
   #ensuring: Promise<boolean> | null = null;
 
@@ -100,6 +103,7 @@ export class PassportKeeper {
   async #ensure(signal: AbortSignal): Promise<boolean> {
     const { now, seeders, file, log, trust } = this.#deps;
     const { joinToken, hostId } = this.#config;
+    await this.#judgeAgain();
     const leftMs = (this.#passport?.facts.expiresAtMs ?? 0) - now();
     // A passport that was short from the start isn't renewed again and again.
     const isFresh = now() - this.#renewedAtMs < passportRetryMs && leftMs > 0;
@@ -117,6 +121,21 @@ export class PassportKeeper {
     await file.write(JSON.stringify({ format: "shoal.host-passport/v1", passport }));
     log.info({ host: hostId, expiresAtMs: this.#passport.facts.expiresAtMs }, "joined the fleet");
     return true;
+  }
+
+  /** The key behind a passport may have got an earlier end, or none of our trust any more. */
+  async #judgeAgain(): Promise<void> {
+    const kept = this.#passport;
+    const document = this.#deps.trust.document();
+    if (kept === null || document === this.#judgedBy) return;
+    this.#judgedBy = document;
+    try {
+      this.#passport = await this.#verified(kept.text);
+    } catch (error) {
+      this.#deps.log.warn({ error }, "the passport is of no use any more; joining anew");
+      // Its labels still say which goals are ours.
+      this.#passport = { ...kept, facts: { ...kept.facts, expiresAtMs: 0 } };
+    }
   }
 
   async #ask(client: SeederClient, isAlive: boolean, signal: AbortSignal): Promise<string> {

@@ -73,6 +73,7 @@ export interface TestSeederOptions {
   readonly folder?: string;
   /** The control plane's answer to a host that joins. */
   readonly askControlPlane?: JoinsDeps["askControlPlane"];
+  readonly tellAdmissions?: JoinsDeps["tellAdmissions"];
   /** Leave to issue passports; none when absent. */
   readonly delegation?: (key: KeyFile) => Promise<string>;
   readonly joinTokens?: JoinTokens["items"];
@@ -157,6 +158,7 @@ export async function startTestSeeder(options: TestSeederOptions): Promise<TestS
         askControlPlane:
           given.askControlPlane ?? (() => Promise.reject(new Error("no control plane"))),
         admissions,
+        tellAdmissions: given.tellAdmissions ?? (() => Promise.resolve()),
         key,
         delegation: () => delegation,
         region: () => ownRegion,

@@ -88,6 +88,8 @@ export async function startSeeder(
     joins: new Joins({
       askControlPlane: (joining, signal) => client.seeder.passport(joining, { signal }),
       admissions,
+      tellAdmissions: (signal) =>
+        client.seeder.admissions({ items: [...admissions.untold()] }, { signal }),
       key,
       delegation: () => membership.delegation(),
       region: () => membership.region() ?? "",

@@ -102,7 +102,7 @@ export class Fleet implements AsyncDisposable {
   }
 
   /** Postgres and control plane. */
-  async startControl(): Promise<void> {
+  async startControl(differences: Differences = {}): Promise<void> {
     const postgres = new Postgres(await this.#folder("postgres"), await this.#ports.next());
     this.members.set(postgres.name, postgres);
     const databaseUrl = await postgres.start();
@@ -113,6 +113,7 @@ export class Fleet implements AsyncDisposable {
       ...{ stateDir, databaseUrl, port, bakeMs: 100 },
       ...{ adminTokenFile: this.tokenFile, keyFile: this.keys.controlPlaneKeyFile },
       ...this.#trust(),
+      ...differences,
     }));
     this.#url = `http://127.0.0.1:${port}`;
     this.#client = createClient({ url: this.#url, token });
@@ -161,15 +162,20 @@ export class Fleet implements AsyncDisposable {
     differences: Differences = {},
   ): Promise<Member> {
     const { region, url, peerId } = seeder;
-    const joining = await this.client.joinTokens.create({ region, usesMax: 1, ttlMs: hourMs });
+    const joinToken = differences["joinToken"] ?? (await this.joinToken(region));
     const swarmPort = await this.#ports.next();
     return this.#prepare(hostId, "host-agent", (stateDir) => ({
-      ...{ hostId, region, stateDir, joinToken: joining.token, nodePath: this.#nodePath },
+      ...{ hostId, region, stateDir, joinToken, nodePath: this.#nodePath },
       seeders: [{ url, peerId }],
       swarmListen: [`/ip4/127.0.0.1/tcp/${swarmPort}`],
       ...this.#trust(),
       ...differences,
     }));
+  }
+
+  /** Good for one host. */
+  async joinToken(region: string): Promise<string> {
+    return (await this.client.joinTokens.create({ region, usesMax: 1, ttlMs: hourMs })).token;
   }
 
   /** Where a process keeps its state. */

@@ -213,10 +213,18 @@ function addTokens(program: Command, context: CommandContext): void {
     .argument("<region>")
     .option("--uses <number>", "hosts that may join with it", parseInteger, 1)
     .option("--hours <number>", "how long it is good for", parseInteger, 24)
-    .action(async (region: string, options: CommonOptions & { uses: number; hours: number }) => {
-      const input = { region, usesMax: options.uses, ttlMs: options.hours * hourMs };
+    .option("--label <label=value...>", "labels that hosts get from it and can't change", [])
+    .action(async (region: string, options: JoinTokenOptions) => {
+      const labels = parseLabels(options.label);
+      const input = { region, labels, usesMax: options.uses, ttlMs: options.hours * hourMs };
       printSecret(await context.connect(options).joinTokens.create(input), options);
     });
+}
+
+interface JoinTokenOptions extends CommonOptions {
+  readonly uses: number;
+  readonly hours: number;
+  readonly label: readonly string[];
 }
 
 function printSecret(secret: { readonly token: string }, options: CommonOptions): void {

@@ -52,6 +52,7 @@ export class TrustKeeper {
   #revoked: ReadonlyMap<PeerId, number> = new Map();
   #edition = "";
   #savedEdition = "";
+  #fileComplaint = "";
 
   private constructor(deps: TrustKeeperDeps, known: KnownTrust) {
     this.#deps = deps;
@@ -130,8 +131,12 @@ export class TrustKeeper {
     try {
       await this.publish(await readTrustChain(path));
     } catch (error) {
-      // A file that nobody has replaced since newer documents came is as it should be.
-      if (!isCode(error, "trust_document_rolled_back")) this.#refused("trust file", error);
+      // A file that nobody has replaced since newer documents came is as it should be; it is looked at
+      // every few seconds, and what else is wrong with it is said once.
+      const complaint = error instanceof Error ? error.message : String(error);
+      if (!isCode(error, "trust_document_rolled_back") && complaint !== this.#fileComplaint)
+        this.#refused("trust file", error);
+      this.#fileComplaint = complaint;
     }
     return this.#edition !== before;
   }

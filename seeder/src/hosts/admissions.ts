@@ -58,6 +58,12 @@ export class Admissions {
     await this.#save();
   }
 
+  /** Whether this token has let in somebody of whom the control plane hasn't heard. */
+  hasUntold(joinToken: string): boolean {
+    const hash = hashOf(joinToken);
+    return this.#untold.some((admission) => admission.hash === hash);
+  }
+
   /** Whom the control plane hasn't heard of. */
   untold(): readonly Admission[] {
     return this.#untold;
@@ -76,7 +82,7 @@ export class Admissions {
    */
   async admit({ joinToken, ...host }: Joining): Promise<Admission> {
     const { now, region, log, seeders, self } = this.#deps;
-    const hash = createHash("sha256").update(joinToken).digest("hex");
+    const hash = hashOf(joinToken);
     const known = this.#untold.find((one) => one.hash === hash && one.peerId === host.peerId);
     if (known?.host === host.host) return known;
     const token = this.#tokens.find((one) => one.hash === hash);
@@ -119,6 +125,10 @@ export class Admissions {
     };
     await this.#deps.file.write(JSON.stringify(content));
   }
+}
+
+function hashOf(joinToken: string): string {
+  return createHash("sha256").update(joinToken).digest("hex");
 }
 
 function elsewhere(counter: PeerId | null): ShoalError {

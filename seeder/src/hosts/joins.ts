@@ -15,7 +15,9 @@ type PassportAnswer = z.output<typeof passportAnswer>;
 
 export interface JoinsDeps {
   readonly askControlPlane: (input: PassportInput, signal: AbortSignal) => Promise<PassportAnswer>;
-  readonly admissions: Pick<Admissions, "admit">;
+  readonly admissions: Pick<Admissions, "admit" | "hasUntold">;
+  /** Tells the control plane whom this seeder has let in; again is no harm. */
+  readonly tellAdmissions: (signal: AbortSignal) => Promise<void>;
   readonly key: KeyFile;
   /** Leave of the control plane to issue passports; null before it gave one. */
   readonly delegation: () => string | null;
@@ -46,7 +48,10 @@ export class Joins {
     }
     this.#running += 1;
     try {
+      const { admissions, tellAdmissions } = this.#deps;
       const signal = AbortSignal.timeout(joinAskMsMax);
+      // A control plane that has just come back would count a use that is spent.
+      if (admissions.hasUntold(input.joinToken)) await tellAdmissions(signal);
       return await this.#deps.askControlPlane(input, signal);
     } catch (error) {
       if (!isDown(error)) throw explain(error);
