@@ -6,9 +6,12 @@ import { addContentBench } from "./content/content.ts";
 import { addDeltaBench } from "./content/delta.ts";
 import { addJourneyBench } from "./content/journey.ts";
 import { addQueueBench } from "./queue/queue.ts";
+import { addCalibrateBench } from "./lan/calibrate.ts";
+import { addLanBench } from "./lan/lan.ts";
 import { createResult, type Measured } from "./result.ts";
 import { addSimBench } from "./sim/sim.ts";
-import { addSwarmBench, addTransferBench } from "./transfer/transfer.ts";
+import { addSwarmBench } from "./swarm/swarm.ts";
+import { addTransferBench } from "./transfer/transfer.ts";
 
 const program = new Command("bench").description("Measure Shoal").exitOverride();
 
@@ -26,6 +29,8 @@ addChunkBench(program, finish);
 addContentBench(program, finish);
 addDeltaBench(program, finish);
 addJourneyBench(program, finish);
+addCalibrateBench(program, finish);
+addLanBench(program, finish);
 addQueueBench(program, finish);
 addSimBench(program, finish);
 addSwarmBench(program, finish);

@@ -13,6 +13,7 @@ import { addSecretCommands } from "./commands/secrets.ts";
 import { addSetupCommands } from "./commands/setup.ts";
 import { addStatusCommands } from "./commands/status.ts";
 import { addTrustCommands } from "./commands/trust.ts";
+import { addWhyCommand } from "./commands/why.ts";
 import { connect } from "./connection.ts";
 import { exitCodes } from "./exit-codes.ts";
 
@@ -33,6 +34,7 @@ addSecretCommands(program, context);
 addSetupCommands(program, context);
 addStatusCommands(program, context);
 addTrustCommands(program, context);
+addWhyCommand(program, context);
 addProcessCommands(program);
 addDoctorCommand(program, process.env);
 

@@ -9,6 +9,7 @@ import { isArtifactCid, type ArtifactCid } from "./ids.ts";
 
 const dagCborCode = 0x71;
 const blake3Code = 0x1e;
+const sha256Code = 0x12;
 
 /** The CID of an encoded manifest. */
 export function cidOf(bytes: Uint8Array): ArtifactCid {
@@ -37,4 +38,12 @@ export function decodeCid(text: string): Uint8Array {
     throw remoteError("cid_invalid", "not the one spelling of this CID");
   }
   return hash;
+}
+
+/**
+ * What an artifact's provider records are filed under in the DHT: its hash, under the only multihash code
+ * that the library takes for a key. It names nothing; peers show what they have by its CID.
+ */
+export function dhtKeyOf(cid: ArtifactCid): CID {
+  return CID.createV0(multihash.create(sha256Code, decodeCid(cid)));
 }

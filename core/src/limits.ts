@@ -461,6 +461,13 @@ export const announceSoonMs = 500;
 /** Shortest and longest pause between announcements, whatever the seeder says. */
 export const announceMsMin = 250;
 export const announceMsMax = 5 * minuteMs;
+/** Largest file of swarm events on a host's disk; two are kept, some 100,000 events in all. */
+export const eventFileBytesMax = 8 * mebibyte;
+/** How long swarm events wait to be written together, and how many; more are counted and left out. */
+export const eventWriteMs = 100;
+export const eventLinesMax = 10_000;
+/** How often a follower looks for new ones. */
+export const eventFollowMs = 250;
 /** Shortest time from one question for goals to the next: a seeder whose answers always differ. */
 export const goalsAgainMs = 50;
 
@@ -531,6 +538,14 @@ export const bulkStableMs = 60 * secondMs;
 export const bulkSilentMs = 3 * secondMs;
 /** Requests of lost bulk sockets whose end may still come on the stream; beyond, the oldest is forgotten. */
 export const voidedRequestsMax = 4096;
+/** How long one search for peers without a seeder may take, and how long a node counts as a provider. */
+export const discoveryMsMax = 20 * secondMs;
+export const providerRecordMs: number = 60 * minuteMs;
+/** How often and how many of the peers that are linked are written down for the next start. */
+export const rememberPeersMs = 3 * secondMs;
+export const rememberedPeersMax = 64;
+/** Peers in what an artifact is said to wait for. */
+export const waitedPeersMax = 8;
 /** How often passports and permissions of open links are looked at again, each link once. */
 export const permissionsMs = 10 * secondMs;
 /**

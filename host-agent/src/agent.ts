@@ -18,7 +18,7 @@ import { startLoop } from "@shoal/daemon/loop";
 import { bulkConfigOf } from "@shoal/peer/bulk-config";
 import { createPeerNode } from "@shoal/peer/node";
 import type { BudgetConfig } from "@shoal/peer/budgets";
-import type { PeerNode } from "@shoal/peer/peer-node";
+import type { PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
 import { readBootId } from "@shoal/store/machine-facts";
 import { type Certificate, createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
@@ -27,7 +27,9 @@ import { readSecretsKey } from "@shoal/trust/sealed-secret";
 import { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { Artifacts } from "./artifacts/artifacts.ts";
 import { releasesName, type AgentConfig } from "./config.ts";
+import { EventFile } from "./event-file.ts";
 import { HostGoals } from "./goals.ts";
+import { KnownPeers } from "./known-peers.ts";
 import { PassportKeeper } from "./join.ts";
 import { type AgentMetrics, createAgentMetrics, serveMetrics } from "./metrics-endpoint.ts";
 import { startRepairs } from "./repair.ts";
@@ -65,6 +67,7 @@ interface Agent {
 
 const passportFileBytesMax = 64 * kibibyte;
 const goalsFileBytesMax = 64 * mebibyte;
+const peersFileBytesMax = mebibyte;
 /** Programs that must end with the agent are killed well before. */
 const stopServicesMsMax = 2 * programStopOnExitMsMax;
 
@@ -87,7 +90,9 @@ export async function startAgent(
     context.log.warn({ error }, "not joined yet; trying on");
   });
   context.signal.throwIfAborted();
-  const node = await startNode(agent);
+  const events = await EventFile.open({ now: machine.now, log: context.log }, config.stateDir);
+  context.lifecycle.defer("events", () => events.close());
+  const node = await startNode(agent, events);
   context.lifecycle.defer("swarm", () => node.stop());
   const artifacts = await startConverging(agent, node);
   machine.onReload((read) => reloadBudgets(agent, node, read));
@@ -176,17 +181,10 @@ async function openAgent(
   };
 }
 
-function startNode({
-  metrics,
-  key,
-  certificate,
-  passport,
-  goals,
-  trust,
-  machine,
-  context,
-  config,
-}: Agent): Promise<PeerNode> {
+function startNode(
+  { metrics, key, certificate, passport, goals, trust, machine, context, config }: Agent,
+  events: EventFile,
+): Promise<PeerNode> {
   return createPeerNode(
     {
       key,
@@ -203,6 +201,7 @@ function startNode({
         region === config.region && goals.names(artifact, environment),
       requestAnswered: (ms) => metrics.requestAnswered(ms),
       log: context.log,
+      onEvent: (event) => events.add(event),
     },
     {
       listen: config.swarmListen,
@@ -221,6 +220,7 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<Artifacts>
   const artifacts: Artifacts = new Artifacts(
     {
       node,
+      knownPeers: await openKnownPeers(agent, node),
       seeders,
       statement: (cid) => goals.statement(cid),
       trust: () => trust.document(),
@@ -301,6 +301,17 @@ function startLoops(
   lifecycle.defer("repairs", () => repairing.stop());
   lifecycle.defer("goals", () => following.stop());
   lifecycle.defer("join", () => joining.stop());
+}
+
+async function openKnownPeers(
+  { context, config }: Agent,
+  node: PeerNode,
+): Promise<() => readonly PeerCandidate[]> {
+  const file = new StateFile(join(config.stateDir, "peers.json"), peersFileBytesMax);
+  const knownPeers = new KnownPeers({ file, node, log: context.log });
+  await knownPeers.start();
+  context.lifecycle.defer("known peers", () => knownPeers.stop());
+  return () => knownPeers.peers();
 }
 
 async function openServices(

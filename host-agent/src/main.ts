@@ -1,14 +1,22 @@
-// The agent's composition root; with `verify` as its first argument, the check of what is on disk.
+// The agent's composition root; with `verify` or `events` as its first argument, a look at
+// what is on disk.
 import { processSources, readConfig } from "@shoal/daemon/config";
 import { runDaemon } from "@shoal/daemon/daemon";
 import { startAgent } from "./agent.ts";
 import { checkedAgentConfig } from "./config.ts";
+import { runEvents } from "./events.ts";
 import { runVerify } from "./verify.ts";
 
 const sources = processSources();
+const rest = { ...sources, argv: sources.argv.slice(1) };
+const print = (line: string): unknown => process.stdout.write(`${line}\n`);
 if (sources.argv[0] === "verify") {
-  const rest = { ...sources, argv: sources.argv.slice(1) };
-  process.exitCode = await runVerify(rest, (line) => process.stdout.write(`${line}\n`));
+  process.exitCode = await runVerify(rest, print);
+} else if (sources.argv[0] === "events") {
+  const interrupted = new AbortController();
+  const stop = (): void => interrupted.abort();
+  process.once("SIGINT", stop).once("SIGTERM", stop);
+  process.exitCode = await runEvents(rest, print, interrupted.signal);
 } else {
   await runDaemon("agent", (context) =>
     startAgent(context, readConfig(checkedAgentConfig, sources), {

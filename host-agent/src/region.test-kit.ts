@@ -13,6 +13,7 @@ import { cidOf } from "@shoal/core/cid";
 import type { Manifest } from "@shoal/core/content/manifest";
 import { decodeManifest, encodeManifest } from "@shoal/core/content/manifest-codec";
 import { digest } from "@shoal/core/digest";
+import type { Waits } from "@shoal/core/swarm/waits-for";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { Prng } from "@shoal/core/prng";
 import type { Goal } from "@shoal/core/rollout/goal";
@@ -292,8 +293,13 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   return JSON.parse(Buffer.concat(parts).toString("utf8"));
 }
 
+const noPeer: Waits = {
+  ...{ reason: "noPeer", piecesMissing: 1, piecesCount: 1, peersLinked: 0, peersKnown: 0 },
+  ...{ requests: 0, peers: [] },
+};
+
 /** A node whose peers have everything that the region has; `allow` holds back what isn't to come yet. */
-export class MemorySwarm implements Pick<PeerNode, "join" | "addresses"> {
+export class MemorySwarm implements Pick<PeerNode, "join" | "addresses" | "findPeers"> {
   readonly #region: TestRegion;
   /** Chunks that each membership may still get. */
   allow: number = Number.POSITIVE_INFINITY;
@@ -311,6 +317,10 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses"> {
 
   addresses(): readonly string[] {
     return ["/ip4/127.0.0.1/tcp/4001"];
+  }
+
+  async findPeers(): Promise<readonly PeerCandidate[]> {
+    return [];
   }
 
   join({ cid, manifest, storage }: Parameters<PeerNode["join"]>[0]): Membership {
@@ -347,7 +357,8 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses"> {
         bytesFromPeers: bytes,
         bytesRefused: 0,
         links: 1,
-        waitsFor: moved < missing.length ? "a peer" : "",
+        waits: moved < missing.length ? noPeer : undefined,
+        stillMs: 0,
       }),
       done: deliver(),
       leave: async () => {

@@ -1,5 +1,5 @@
 // `bench transfer`: one host agent fetches an artifact of random bytes from one seeder, over real sockets
-// on loopback, from disk to disk, verified. `bench swarm --with libtorrent` does it with several hosts.
+// on loopback, from disk to disk, verified. `bench swarm` (swarm/swarm.ts) does it with several hosts.
 import type { Command } from "commander";
 import type { Measured } from "../result.ts";
 import { compare } from "./comparison.ts";
@@ -26,22 +26,5 @@ export function addTransferBench(program: Command, finish: Finish): void {
     .action(async ({ mib, runs, plain = false, json = false, ...rest }: TransferOptions) => {
       const measured = await compare({ hosts: 1, mib, runs, plain, with: rest.with });
       finish("transfer", measured, json);
-    });
-}
-
-/** `bench swarm`: the same with several hosts, which take most of it from each other. */
-export function addSwarmBench(program: Command, finish: Finish): void {
-  program
-    .command("swarm")
-    .description("Several agents fetch from one seeder and from each other over loopback")
-    .option("--hosts <number>", "host agents", Number, 8)
-    .option("--mib <number>", "size of the artifact", Number, 512)
-    .option("--runs <number>", "artifacts, one after the other", Number, 3)
-    .option("--with <tool>", "measure libtorrent alternately with ours")
-    .option("--plain", "without encryption")
-    .option("--json", "print the JSON line alone")
-    .action(async (options: TransferOptions & { readonly hosts: number }) => {
-      const { hosts, mib, runs, plain = false, json = false } = options;
-      finish("swarm", await compare({ hosts, mib, runs, plain, with: options.with }), json);
     });
 }

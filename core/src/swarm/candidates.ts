@@ -16,8 +16,10 @@ interface Candidate {
   known: KnownPeer;
   readonly artifacts: Set<ArtifactSlot>;
   state: "known" | "dialing" | "linked";
+  /** In a row: dials that came to nothing, and links that the other side ended at once. */
   failures: number;
   notBeforeMs: Millis;
+  linkedMs: Millis;
 }
 
 /** Seeders that one artifact needs: one gives it what is missing, another is there when it fails. */
@@ -45,12 +47,12 @@ export class Candidates {
     this.#state.timers.lower("dial", now);
   }
 
-  linked(known: KnownPeer): void {
+  linked(known: KnownPeer, now: Millis): void {
     const candidate = this.#remember(known);
     if (candidate === undefined) return;
     if (candidate.state === "dialing") this.#dialing -= 1;
     candidate.state = "linked";
-    candidate.failures = 0;
+    candidate.linkedMs = now;
     candidate.notBeforeMs = 0;
   }
 
@@ -58,6 +60,13 @@ export class Candidates {
     const candidate = this.#candidates.get(peer);
     if (candidate === undefined) return;
     candidate.state = "known";
+    // A peer that has no room says so by ending the link: dialed every second by everybody, it would do
+    // nothing else.
+    if (now - candidate.linkedMs < this.#state.config.linkProvenMs) {
+      this.#pause(candidate, now);
+      return;
+    }
+    candidate.failures = 0;
     candidate.notBeforeMs = now + this.#jittered(this.#state.config.dialBackoffMs);
     this.#state.timers.lower("dial", now);
   }
@@ -68,12 +77,7 @@ export class Candidates {
     if (candidate === undefined || candidate.state !== "dialing") return 0;
     this.#dialing -= 1;
     candidate.state = "known";
-    candidate.failures += 1;
-    if (candidate.failures >= failuresMax) this.#candidates.delete(peer);
-    const { dialBackoffMs, dialBackoffMsMax } = this.#state.config;
-    const pauseMs = Math.min(dialBackoffMs * 2 ** (candidate.failures - 1), dialBackoffMsMax);
-    candidate.notBeforeMs = now + this.#jittered(pauseMs);
-    this.#state.timers.lower("dial", now);
+    this.#pause(candidate, now);
     return candidate.failures;
   }
 
@@ -174,11 +178,23 @@ export class Candidates {
       return old;
     }
     if (this.#candidates.size >= candidatesMax && !this.#makeRoom()) return undefined;
-    const [failures, notBeforeMs] = [0, 0];
+    const [failures, notBeforeMs, linkedMs] = [0, 0, 0];
     const state = "known" as const;
-    const candidate: Candidate = { known, artifacts: new Set(), state, failures, notBeforeMs };
+    const candidate: Candidate = {
+      ...{ known, artifacts: new Set(), state, failures, notBeforeMs, linkedMs },
+    };
     this.#candidates.set(known.peerId, candidate);
     return candidate;
+  }
+
+  /** One more failure in a row: each doubles the pause, and the last one is for good. */
+  #pause(candidate: Candidate, now: Millis): void {
+    candidate.failures += 1;
+    if (candidate.failures >= failuresMax) this.#candidates.delete(candidate.known.peerId);
+    const { dialBackoffMs, dialBackoffMsMax } = this.#state.config;
+    const pauseMs = Math.min(dialBackoffMs * 2 ** (candidate.failures - 1), dialBackoffMsMax);
+    candidate.notBeforeMs = now + this.#jittered(pauseMs);
+    this.#state.timers.lower("dial", now);
   }
 
   #makeRoom(): boolean {

@@ -84,6 +84,8 @@ export interface SwarmConfig {
   /** First pause after a failed dial; doubles with each. */
   readonly dialBackoffMs: Millis;
   readonly dialBackoffMsMax: Millis;
+  /** A link that ends sooner counts as a dial that failed: the peer had no room. */
+  readonly linkProvenMs: Millis;
   /** Log every piece, not only what goes wrong. */
   readonly logPieces: boolean;
 }
@@ -126,6 +128,7 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     commonCopies: 2,
     dialBackoffMs: 1000,
     dialBackoffMsMax: 60_000,
+    linkProvenMs: 3000,
     logPieces: false,
     ...given,
   };

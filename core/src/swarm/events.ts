@@ -11,6 +11,7 @@ import type { Bytes, ChunkIndex } from "../units.ts";
 import type { KnownPeer } from "../wire/messages.ts";
 import type { PieceMap } from "../content/pieces.ts";
 import type { SwarmLogEvent } from "./log-events.ts";
+import type { Waits } from "./waits-for.ts";
 
 export type LinkId = number;
 export type ArtifactSlot = number;
@@ -336,6 +337,6 @@ export interface ArtifactProgress {
   readonly bytesDiscarded: Bytes;
   readonly bytesSent: Bytes;
   readonly links: number;
-  /** For a person: what the artifact waits for; empty when complete. */
-  readonly waitsFor: string;
+  /** For a person: what the artifact waits for; undefined when complete. */
+  readonly waits: Waits | undefined;
 }

@@ -16,7 +16,11 @@ interface OfPiece extends OfArtifact {
 
 export type SwarmLogEvent =
   /** This node became a member. */
-  | (OfArtifact & { readonly type: "joined"; readonly chunksHeld: number })
+  | (OfArtifact & {
+      readonly type: "joined";
+      readonly chunksHeld: number;
+      readonly piecesCount: number;
+    })
   /** This node left. */
   | (OfArtifact & { readonly type: "left" })
   | (At & { readonly type: "linkOpened"; readonly peer: PeerId })

@@ -32,7 +32,7 @@ import { Members } from "./members.ts";
 import { Link, type Peer } from "./peers.ts";
 import { SwarmState } from "./state.ts";
 import { Uploads } from "./uploads.ts";
-import { waitsFor } from "./waits-for.ts";
+import { waitsOf } from "./waits-for.ts";
 
 /** What is about an open link; a stored or refused chunk outlives the link it came by. */
 type LinkInput = Exclude<
@@ -101,7 +101,7 @@ export class Swarm {
       bytesDiscarded,
       bytesSent,
       links: artifact.peers.filter((peer) => peer.isLive).length,
-      waitsFor: waitsFor(artifact, this.#candidates.countFor(slot), now),
+      waits: waitsOf(artifact, this.#candidates.countFor(slot), now),
     };
   }
 
@@ -206,8 +206,9 @@ export class Swarm {
     const artifact = new Artifact(input, this.#prng.child(input.artifact));
     artifacts.set(input.artifact, artifact);
     timers.lower("idle", now + config.linkIdleMs);
-    const { cid, chunksHeld } = artifact;
-    this.#state.log({ type: "joined", at: now, artifact: cid, chunksHeld });
+    const { cid, chunksHeld, pieces } = artifact;
+    const piecesCount = pieces.count;
+    this.#state.log({ type: "joined", at: now, artifact: cid, chunksHeld, piecesCount });
     if (artifact.isComplete) outputs.push({ type: "complete", artifact: artifact.slot });
   }
 
@@ -232,7 +233,7 @@ export class Swarm {
       return;
     }
     links.set(id, new Link(id, peer, config));
-    this.#candidates.linked(peer);
+    this.#candidates.linked(peer, now);
     timers.lower("idle", now + config.linkIdleMs);
     this.#state.log({ type: "linkOpened", at: now, peer: peer.peerId });
   }

@@ -2,6 +2,7 @@
 // possible spread of the pieces from one seeder at the hosts' own rate takes.
 import { describe, expect, test, vi } from "vitest";
 import { mebibyte } from "../units.ts";
+import { describeWaits } from "./waits-for.ts";
 import { piecesOf, World, type Host } from "./world.test-kit.ts";
 
 // Whole worlds: on a machine that others use, longer than a unit test usually takes.
@@ -135,7 +136,7 @@ test("a silent peer that alone has the rest is dropped, and says so in the log",
     host.log.some((event) => event.type === "peerDropped" && event.reason === "stalled");
   expect(world.run(patienceMs, wasDropped)).toBe(true);
   expect(host.log.some((event) => event.type === "requestsStalled")).toBe(true);
-  expect(host.progress.waitsFor).toContain("no peer is linked");
+  expect(describeWaits(host.progress.waits)).toContain("no peer is linked");
   expect(silent.isAlive).toBe(true);
 });
 

@@ -1,12 +1,15 @@
 // Tells a seeder that this host is in an artifact's swarm, and the swarm of the peers that it answers.
+// When no seeder answers, the peers of an earlier life and what they know have to do.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { announceMsMax, announceMsMin, announceSoonMs } from "@shoal/core/limits";
-import type { Membership, PeerNode } from "@shoal/peer/peer-node";
+import type { Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
 import type { Seeders } from "../seeders.ts";
 
 export interface AnnouncingDeps {
-  readonly node: Pick<PeerNode, "addresses">;
+  readonly node: Pick<PeerNode, "addresses" | "findPeers">;
+  /** Peers that this host was linked with before. */
+  readonly knownPeers: () => readonly PeerCandidate[];
   readonly seeders: Pick<Seeders, "ask">;
   readonly membership: Membership;
 }
@@ -34,10 +37,11 @@ export function startAnnouncing(
 
 /** Never rejects: without a seeder the peers that are known already are enough to go on with. */
 async function announceUntilStopped(
-  { node, seeders, membership }: AnnouncingDeps,
+  deps: AnnouncingDeps,
   { cid, chunksCount }: { readonly cid: ArtifactCid; readonly chunksCount: number },
   signal: AbortSignal,
 ): Promise<void> {
+  const { node, seeders, membership } = deps;
   let soonMs = announceSoonMs;
   while (!signal.aborted) {
     const { chunksHeld } = membership.progress();
@@ -53,12 +57,24 @@ async function announceUntilStopped(
       const isEnough = chunksHeld === chunksCount || peersCount >= fewPeers;
       pauseMs = isEnough ? againMs : Math.min(soonMs, againMs);
     } catch {
-      // Asked again after the pause.
+      if (!signal.aborted) await askPeers(deps, cid, signal);
+      // Seeders are asked again after the pause.
     }
     soonMs = Math.min(2 * soonMs, announceMsMax);
     const boundedMs = Math.min(announceMsMax, Math.max(announceMsMin, pauseMs));
     await sleep(jittered(boundedMs), undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** Never rejects. */
+async function askPeers(
+  { node, membership, knownPeers }: AnnouncingDeps,
+  cid: ArtifactCid,
+  signal: AbortSignal,
+): Promise<void> {
+  membership.addPeers(knownPeers());
+  // It rejects only when this host stops.
+  membership.addPeers(await node.findPeers(cid, signal).catch(() => []));
 }
 
 /** Less up to a fifth, so that hosts that began together don't stay together. */

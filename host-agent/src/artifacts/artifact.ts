@@ -1,6 +1,7 @@
 // One artifact that goals name: fetched, sealed, then served for as long as it is named.
 import type { FetchStatus } from "@shoal/api/seeder";
 import type { ArtifactCid } from "@shoal/core/ids";
+import { describeWaits } from "@shoal/core/swarm/waits-for";
 import {
   beginArtifact,
   finishArtifact,
@@ -72,17 +73,21 @@ export class Artifact {
   status(): FetchStatus | null {
     if (this.#fetched === null || this.#fetched.wasHere) return null;
     const { bytes, bytesReused, membership } = this.#fetched;
-    const { bytesFromSeeders, bytesFromPeers, bytesRefused } = membership.progress();
+    const progress = membership.progress();
+    const { bytesFromSeeders, bytesFromPeers, bytesRefused, stillMs } = progress;
     const moved = { bytesReused, bytesFromSeeders, bytesFromPeers, bytesRefused };
-    return { artifact: this.cid, bytes, ...moved, durationMs: this.#durationMs };
+    const { waits: now } = progress;
+    const waits =
+      now === undefined ? null : { ...now, peers: [...now.peers], stillMs: Math.round(stillMs) };
+    return { artifact: this.cid, bytes, ...moved, durationMs: this.#durationMs, waits };
   }
 
   /** How far a fetch is, for a person; empty when there is nothing to say. */
   describe(): string {
     if (this.#fetched === null || this.#isHeld) return "";
-    const { chunksHeld, chunksCount, links, waitsFor } = this.#fetched.membership.progress();
+    const { chunksHeld, chunksCount, links, waits } = this.#fetched.membership.progress();
     const percent = chunksCount === 0 ? 100 : Math.floor((100 * chunksHeld) / chunksCount);
-    const why = waitsFor === "" ? "" : `, waits for ${waitsFor}`;
+    const why = waits === undefined ? "" : `, waits for ${describeWaits(waits)}`;
     return `${percent}% here, ${links} links${why}`;
   }
 

@@ -44,6 +44,7 @@ async function openHost(oldBytesMax = 1_000_000_000, parent?: string): Promise<H
     const artifacts = new Artifacts(
       {
         node: host.swarm,
+        knownPeers: () => [],
         seeders,
         statement: () => undefined,
         trust: () => region.trust,
@@ -168,9 +169,8 @@ describe("fetching", { timeout: 30_000 }, () => {
     host.region.add(a);
     host.swarm.allow = 8;
     host.artifacts.want([of(a)]);
-    await eventually(
-      () => host.artifacts.describe(a.cid) === "40% here, 1 links, waits for a peer",
-    );
+    const soFar = "40% here, 1 links, waits for 1 of 1 pieces: no peer is linked, 0 are known";
+    await eventually(() => host.artifacts.describe(a.cid) === soFar);
     await host.restart();
     host.artifacts.want([of(a)]);
     await eventually(isHeld(host, a));

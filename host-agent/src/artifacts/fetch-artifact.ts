@@ -6,7 +6,7 @@ import type { Manifest } from "@shoal/core/content/manifest";
 import { decodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
 import { remoteError, ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
-import type { Membership, PeerNode } from "@shoal/peer/peer-node";
+import type { Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
 import { openReleaseFiles, type ReleaseFiles } from "@shoal/store/release-files";
 import { readReleaseManifest } from "@shoal/store/release-records";
 import { reuseFrom } from "@shoal/store/release-reuse";
@@ -18,7 +18,9 @@ import type { FetchRoom } from "./fetch-room.ts";
 import { keepCheckpoints, pauseFor } from "./checkpointing.ts";
 
 export interface FetchDeps {
-  readonly node: Pick<PeerNode, "join" | "addresses">;
+  readonly node: Pick<PeerNode, "join" | "addresses" | "findPeers">;
+  /** Peers that this host was linked with before. */
+  readonly knownPeers: () => readonly PeerCandidate[];
   readonly seeders: Pick<Seeders, "ask">;
   /** The statement that came with the goals, if any. */
   readonly statement: (cid: ArtifactCid) => Envelope | undefined;

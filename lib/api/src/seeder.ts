@@ -6,6 +6,7 @@ import {
   revocationListsMax,
   switchHostsMax,
   troubledHostsMax,
+  waitedPeersMax,
 } from "@shoal/core/limits";
 import { z } from "zod";
 import {
@@ -237,6 +238,31 @@ export const fetchStatus = z.strictObject({
   bytesRefused: bytes,
   /** From the first wish for it until it was verified on disk; null while it goes on. */
   durationMs: millis.nullable(),
+  /** What it waits for, from whom and since when; null once it is whole. */
+  waits: z
+    .strictObject({
+      reason: z.enum(["noPeer", "noOffer", "requests", "storing", "notOffered"]),
+      piecesMissing: count,
+      piecesCount: count,
+      peersLinked: count,
+      peersKnown: count,
+      requests: count,
+      /** The one that was silent for the longest time first. */
+      peers: z
+        .array(
+          z.strictObject({
+            peer: peerId,
+            seeder: z.boolean(),
+            requests: count,
+            bytes,
+            silentMs: millis,
+          }),
+        )
+        .max(waitedPeersMax),
+      /** Since the last chunk was stored. */
+      stillMs: millis,
+    })
+    .nullable(),
 });
 export const hostReport = z.strictObject({
   host: hostId,

@@ -14,6 +14,7 @@ import type {
   SwarmOutput,
   UploadOrder,
 } from "@shoal/core/swarm/events";
+import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
 import { Swarm } from "@shoal/core/swarm/swarm";
 import type { KnownPeer } from "@shoal/core/wire/messages";
 import type { Passport } from "@shoal/trust/passport";
@@ -34,6 +35,7 @@ export interface DriverDeps {
   readonly log: Log;
   readonly budgets: Budgets;
   readonly traffic: Traffic;
+  readonly onEvent: ((event: SwarmLogEvent) => void) | undefined;
   allows(artifact: ArtifactCid, passport: Passport): boolean;
   isRevoked(peer: PeerId): boolean;
   /** Opens a link, which is then told to `opened`. */
@@ -212,6 +214,7 @@ export class Driver {
         return;
       case "log":
         logSwarmEvent(this.#deps.log, output.event);
+        this.#deps.onEvent?.(output.event);
         return;
       default: {
         const link = this.#links.get(output.link);

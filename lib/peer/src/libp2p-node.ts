@@ -15,12 +15,14 @@ import {
 } from "@shoal/core/limits";
 import { kibibyte, minuteMs } from "@shoal/core/units";
 import { createLibp2p } from "libp2p";
+import type { Components, Discovery } from "./discovery.ts";
 
 export interface Libp2pOptions {
   /** 64 bytes: the secret seed and the public key. */
   readonly secretKey: Uint8Array;
   readonly listen: readonly string[];
   readonly linksMax: number;
+  readonly discovery: Discovery;
 }
 
 const streamOptions = {
@@ -34,14 +36,17 @@ const streamOptions = {
 
 /** A started node. Throws when it can't listen. */
 export async function createLibp2pNode(options: Libp2pOptions): Promise<Libp2p> {
-  const { secretKey, listen, linksMax } = options;
+  const { secretKey, listen, linksMax, discovery } = options;
   return createLibp2p({
     privateKey: privateKeyFromRaw(secretKey),
     addresses: { listen: [...listen] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux({ streamOptions, maxInboundStreams: 32, maxOutboundStreams: 32 })],
-    services: { identify: identify() },
+    services: {
+      identify: identify(),
+      discovery: (components: Components) => discovery.attach(components),
+    },
     // It pings on a deadline of its own and ends connections of a peer that is merely busy; the
     // scheduler watches progress instead.
     connectionMonitor: { enabled: false },

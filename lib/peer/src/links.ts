@@ -8,6 +8,7 @@ import { multiaddr } from "@multiformats/multiaddr";
 import { ShoalError } from "@shoal/core/error";
 import type { PeerId } from "@shoal/core/ids";
 import { dialMsMax, helloMsMax } from "@shoal/core/limits";
+import type { KnownPeer } from "@shoal/core/wire/messages";
 import type { Log } from "@shoal/daemon/log";
 import { ControlStream } from "./control-stream.ts";
 import { greet, type HandshakeDeps } from "./handshake.ts";
@@ -31,11 +32,16 @@ export interface LinksDeps {
   readonly listener: LinkListener;
 }
 
+interface Dial {
+  readonly abort: AbortController;
+  readonly ended: Promise<void>;
+}
+
 export class Links {
   readonly #deps: LinksDeps;
   readonly #self: PeerId;
   readonly #byPeer: Map<PeerId, PeerLink> = new Map();
-  readonly #dials: Map<PeerId, AbortController> = new Map();
+  readonly #dials: Map<PeerId, Dial> = new Map();
   /** Data streams that are awaited, by connection. */
   readonly #awaited: Map<string, PromiseWithResolvers<Stream>> = new Map();
   readonly #timers: Set<NodeJS.Timeout> = new Set();
@@ -62,11 +68,41 @@ export class Links {
     });
   }
 
+  /** The connection of an open link: its peer has shown a valid passport. */
+  linked(peerId: PeerId): Connection | undefined {
+    return this.#byPeer.get(peerId)?.connection;
+  }
+
+  /** As `linked`; opens a link when there is none. Rejects when that comes to nothing. */
+  async open(peerId: PeerId, addresses: readonly string[]): Promise<Connection> {
+    if (this.linked(peerId) === undefined) {
+      // A dial that came to nothing may have lost against one of the peer's.
+      await (this.#dials.get(peerId)?.ended ?? this.dial(peerId, addresses)).catch(() => undefined);
+    }
+    const connection = this.linked(peerId);
+    if (connection !== undefined) return connection;
+    throw new ShoalError("connection_failed", `no link to ${peerId}`, {
+      blame: "environment",
+      retryable: true,
+    });
+  }
+
+  /** Who is linked now. */
+  peers(): readonly KnownPeer[] {
+    return [...this.#byPeer.values()].map(({ known }) => known);
+  }
+
   /** Opens a link, unless the peer opens one first. Rejects when neither happens. */
   async dial(peerId: PeerId, addresses: readonly string[]): Promise<void> {
-    const { libp2p, handshake } = this.#deps;
     const abort = new AbortController();
-    this.#dials.set(peerId, abort);
+    const ended = this.#dial(peerId, addresses, abort);
+    ended.catch(() => undefined); // Whoever waits for the same dial may come later.
+    this.#dials.set(peerId, { abort, ended });
+    return ended;
+  }
+
+  async #dial(peerId: PeerId, addresses: readonly string[], abort: AbortController): Promise<void> {
+    const { libp2p, handshake } = this.#deps;
     const signal = AbortSignal.any([abort.signal, AbortSignal.timeout(dialMsMax + helloMsMax)]);
     let control: ControlStream | undefined;
     try {
@@ -83,7 +119,7 @@ export class Links {
       throw error;
     } finally {
       // The connection stays a little (see #expectLink): the peer may be opening its link on it.
-      if (this.#dials.get(peerId) === abort) this.#dials.delete(peerId);
+      if (this.#dials.get(peerId)?.abort === abort) this.#dials.delete(peerId);
     }
   }
 
@@ -91,7 +127,7 @@ export class Links {
   stop(): void {
     this.#isStopped = true;
     const reason = new ShoalError("stopping", "the node stops", { blame: "local" });
-    for (const dial of this.#dials.values()) dial.abort(reason);
+    for (const { abort } of this.#dials.values()) abort.abort(reason);
     for (const link of [...this.#byPeer.values()]) link.close(reason);
     for (const timer of this.#timers) clearTimeout(timer);
   }
@@ -149,7 +185,7 @@ export class Links {
     });
     this.#byPeer.set(peerId, link);
     old?.close(new Error("the peer opened another link"));
-    this.#dials.get(peerId)?.abort(new Error("the peer dialed first"));
+    this.#dials.get(peerId)?.abort.abort(new Error("the peer dialed first"));
     this.#deps.opened(link);
     link.start();
   }

@@ -16,7 +16,7 @@ import type {
 /** What a membership asks of the node that it belongs to. */
 export interface MembershipHost {
   offer(membership: SwarmMembership, peers: readonly PeerCandidate[]): void;
-  progress(membership: SwarmMembership): SwarmProgress;
+  progress(membership: SwarmMembership): Omit<SwarmProgress, "stillMs">;
   left(membership: SwarmMembership): void;
 }
 
@@ -33,6 +33,8 @@ export class SwarmMembership implements Membership {
   readonly #pending: Set<Promise<unknown>> = new Set();
   #lastProgress: SwarmProgress | undefined;
   #hasLeft = false;
+  /** When the last chunk was stored; at first when the node joined. */
+  #storedMs = performance.now();
 
   constructor(slot: ArtifactSlot, options: JoinOptions, host: MembershipHost) {
     this.slot = slot;
@@ -55,7 +57,7 @@ export class SwarmMembership implements Membership {
   }
 
   progress(): SwarmProgress {
-    return this.#lastProgress ?? this.#host.progress(this);
+    return this.#lastProgress ?? this.#progressNow();
   }
 
   async leave(): Promise<void> {
@@ -70,7 +72,7 @@ export class SwarmMembership implements Membership {
   /** Leaves with a reason; `done` rejects with it unless everything is held. */
   fail(error: ShoalError): void {
     if (this.#hasLeft) return;
-    this.#lastProgress = this.#host.progress(this);
+    this.#lastProgress = this.#progressNow();
     this.#hasLeft = true;
     this.#completion.reject(error);
     this.#host.left(this);
@@ -99,6 +101,7 @@ export class SwarmMembership implements Membership {
         start += length;
         index = next;
       }
+      this.#storedMs = performance.now();
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ShoalError("storage_failed", `chunk ${firstChunk} can't be stored: ${reason}`, {
@@ -129,6 +132,10 @@ export class SwarmMembership implements Membership {
       bytes += chunkBytes[chunk] ?? 0;
     }
     return bytes;
+  }
+
+  #progressNow(): SwarmProgress {
+    return { ...this.#host.progress(this), stillMs: performance.now() - this.#storedMs };
   }
 
   async #track<T>(work: Promise<T>): Promise<T> {

@@ -5,6 +5,8 @@ import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import { downloadBytesOpenMax, stopStepMsMax } from "@shoal/core/limits";
 import { mebibyte, type Bytes } from "@shoal/core/units";
 import { withDefaults } from "@shoal/core/swarm/config";
+import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
+import type { KnownPeer } from "@shoal/core/wire/messages";
 import type { Log } from "@shoal/daemon/log";
 import type { Certificate } from "@shoal/trust/certificate";
 import type { Passport } from "@shoal/trust/passport";
@@ -12,9 +14,10 @@ import { type BudgetConfig, Budgets } from "./budgets.ts";
 import type { BulkConfig } from "./bulk-config.ts";
 import { BulkPort } from "./bulk/bulk-port.ts";
 import { Driver } from "./driver.ts";
+import { Discovery } from "./discovery.ts";
 import { createLibp2pNode } from "./libp2p-node.ts";
 import { Links } from "./links.ts";
-import type { JoinOptions, Membership, PeerNode } from "./peer-node.ts";
+import type { JoinOptions, Membership, PeerCandidate, PeerNode } from "./peer-node.ts";
 import { Traffic } from "./traffic.ts";
 
 export interface PeerNodeDeps {
@@ -33,6 +36,8 @@ export interface PeerNodeDeps {
   /** Hears how long each request took that was answered whole. */
   requestAnswered?(ms: number): void;
   readonly log: Log;
+  /** Hears of everything that the scheduler does, each piece included. */
+  readonly onEvent?: (event: SwarmLogEvent) => void;
 }
 
 export interface PeerNodeConfig {
@@ -73,15 +78,19 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
     seeder,
     // A seeder serves its whole region: nobody is nearer to it than others.
     zone: seeder ? "" : await ownZone(deps),
+    logPieces: deps.onEvent !== undefined,
     ...(linksMax === undefined ? {} : { linksMax }),
     downloadBytesOpenMax: buffers.downloadBytesOpenMax,
   });
   const port = new BulkPort(deps, bulk, buffers);
   await port.start();
-  const libp2p = await startLibp2p(deps, listen, config.linksMax).catch(async (error: unknown) => {
-    await port.stop();
-    throw error;
-  });
+  const discovery = new Discovery();
+  const libp2p = await startLibp2p(deps, listen, config.linksMax, discovery).catch(
+    async (error: unknown) => {
+      await port.stop();
+      throw error;
+    },
+  );
   const addresses = (): readonly string[] => libp2p.getMultiaddrs().map(withoutPeerId);
   const { log } = deps;
   const budgets = new Budgets(rates);
@@ -92,6 +101,7 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
       log,
       budgets,
       traffic,
+      onEvent: deps.onEvent,
       allows: (artifact, passport) => deps.allows(artifact, passport),
       isRevoked: (peer) => deps.isRevoked(peer),
       dial: (peer, addresses) => links.dial(peer, addresses),
@@ -110,7 +120,12 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
       addresses,
       bulk: () => port.addresses(),
     },
-    opened: (link) => driver.opened(link),
+    opened: (link) => {
+      driver.opened(link);
+      discovery.linkOpened(link.connection, link.known.addresses).catch((error: unknown) => {
+        log.debug({ error, peer: link.known.peerId }, "a peer isn't in the table");
+      });
+    },
     listener: {
       message: (link, message) => driver.message(link, message),
       run: (link, run) => driver.run(link, run),
@@ -120,6 +135,7 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
     },
   });
   await links.start();
+  discovery.use(links);
   let stopped: Promise<void> | undefined;
   return {
     peerId: deps.key.peerId,
@@ -127,6 +143,8 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
     join: (options: JoinOptions): Membership => driver.join(options),
     traffic: () => driver.traffic(),
     setBudgets: (changed) => budgets.set(changed),
+    linkedPeers: () => links.peers().map(candidateOf),
+    findPeers: (cid, signal) => discovery.find(cid, signal),
     stop: () => {
       budgets.stop();
       return (stopped ??= stopNode(libp2p, port, links, driver));
@@ -138,9 +156,11 @@ async function startLibp2p(
   { key }: PeerNodeDeps,
   listen: readonly string[],
   linksMax: number,
+  discovery: Discovery,
 ): Promise<Libp2p> {
   try {
-    return await createLibp2pNode({ secretKey: key.exportSecretRaw(), listen, linksMax });
+    const secretKey = key.exportSecretRaw();
+    return await createLibp2pNode({ secretKey, listen, linksMax, discovery });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ShoalError("swarm_listen_failed", `can't listen on ${listen.join(", ")}: ${reason}`, {
@@ -173,6 +193,10 @@ async function ownZone(deps: PeerNodeDeps): Promise<string> {
     deps.log.warn({ error }, "no passport of our own yet: no peer counts as near");
     return "";
   }
+}
+
+function candidateOf({ peerId, addresses, zone, seeder }: KnownPeer): PeerCandidate {
+  return { peerId, swarmAddresses: addresses, zone, seeder };
 }
 
 function withoutPeerId(address: { toString(): string }): string {

@@ -4,6 +4,7 @@ import type { Manifest } from "@shoal/core/content/manifest";
 import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import type { BudgetConfig } from "./budgets.ts";
 import type { TrafficTotals } from "./traffic.ts";
+import type { Waits } from "@shoal/core/swarm/waits-for";
 
 /** Where an artifact's chunks are read from and written to; one for each artifact that a node joins. */
 export interface ArtifactStorage {
@@ -46,8 +47,10 @@ export interface SwarmProgress {
   /** Bytes that didn't hash to what was asked for. */
   readonly bytesRefused: number;
   readonly links: number;
-  /** For a person: what the artifact waits for; empty when complete. */
-  readonly waitsFor: string;
+  /** For a person: what the artifact waits for; undefined when complete. */
+  readonly waits: Waits | undefined;
+  /** Since the last chunk was stored, or since the node joined. */
+  readonly stillMs: number;
 }
 
 /** One artifact that this node fetches or serves. */
@@ -70,5 +73,12 @@ export interface PeerNode {
   traffic(): TrafficTotals;
   /** Bytes per second each way from now on; undefined for no limit. */
   setBudgets(budgets: BudgetConfig): void;
+  /** Who is linked now: to begin with after a restart, should no seeder answer then. */
+  linkedPeers(): readonly PeerCandidate[];
+  /**
+   * Asks the nodes that this one is or was linked with, and those that they know, for members of an
+   * artifact's swarm, and tells them that this node is one. For when no seeder answers: it opens links.
+   */
+  findPeers(cid: ArtifactCid, signal: AbortSignal): Promise<readonly PeerCandidate[]>;
   stop(): Promise<void>;
 }

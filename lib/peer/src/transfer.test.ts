@@ -1,5 +1,6 @@
 import { derivePieces } from "@shoal/core/content/pieces";
 import { digest, toHex } from "@shoal/core/digest";
+import { describeWaits } from "@shoal/core/swarm/waits-for";
 import { createKey } from "@shoal/trust/key-file";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -106,7 +107,7 @@ describe("an artifact", { timeout: timeoutMs }, () => {
       bytesFromSeeders: artifact.manifest.bytes,
       bytesFromPeers: 0,
       bytesRefused: 0,
-      waitsFor: "",
+      waits: undefined,
     });
   });
 
@@ -257,7 +258,7 @@ describe("when something goes wrong", { timeout: timeoutMs }, () => {
     membership.addPeers([liar.candidate]);
     await until(
       () => membership.progress().bytesRefused > 0,
-      () => membership.progress().waitsFor,
+      () => describeWaits(membership.progress().waits),
     );
     membership.addPeers([seeder.candidate, liar.candidate]);
     await membership.done;
@@ -341,7 +342,7 @@ describe("when something goes wrong", { timeout: timeoutMs }, () => {
     membership.addPeers([damaged.candidate]);
     await until(
       () => membership.progress().chunksHeld === 7,
-      () => membership.progress().waitsFor,
+      () => describeWaits(membership.progress().waits),
     );
     joinWith(sound, artifact, all);
     membership.addPeers([sound.candidate]);
