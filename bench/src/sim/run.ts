@@ -3,6 +3,7 @@ import type { SwarmConfig } from "@shoal/core/swarm/config";
 import { StreamDigest, toHex } from "@shoal/core/digest";
 import { Prng } from "@shoal/core/prng";
 import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
+import { describeWaits } from "@shoal/core/swarm/waits-for";
 import type { Bytes, Millis } from "@shoal/core/units";
 import { Checker } from "./checker.ts";
 import { populate, scheduleDeaths } from "./population.ts";
@@ -110,7 +111,7 @@ function outcomeOf(
 
 function waitOf(host: SimHost): string {
   const { index, progress } = host;
-  return `host ${index}: ${progress === undefined ? "it is dead" : progress.waitsFor}`;
+  return `host ${index}: ${progress === undefined ? "it is dead" : describeWaits(progress.waits)}`;
 }
 
 function budgetsOf({ memoryBytes, farMbit }: Scenario): Partial<SwarmConfig> {

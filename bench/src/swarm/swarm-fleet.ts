@@ -152,7 +152,7 @@ export class SwarmFleet implements AsyncDisposable {
     const agent = await this.#start(name, "host-agent", name, {
       ...{ hostId: name, region, stateDir, joinToken },
       seeders: [{ url: this.#seederUrl, peerId: this.#seederId }],
-      swarmListen: [`/ip4/${this.#options.place(name).address}/tcp/0`],
+      ...this.#listen(name),
       ...{ stopProgramsOnExit: true, runUid: ownUid, runGid: ownUid },
       ...this.#trust(),
     });
@@ -180,7 +180,7 @@ export class SwarmFleet implements AsyncDisposable {
     const { token } = await this.client.tokens.create({ role: "seeder", name: "seeder", region });
     const started = await this.#start("seeder", "seeder", "seeder", {
       ...{ stateDir: await this.#folder("seeder"), controlPlaneUrl, token },
-      ...{ host: address, port: 0, swarmListen: [`/ip4/${address}/tcp/0`], ...this.#trust() },
+      ...{ host: address, port: 0, ...this.#listen("seeder"), ...this.#trust() },
     });
     this.#seeder = started.process;
     this.#seederUrl = String(started.ready["url"]);
@@ -216,6 +216,11 @@ export class SwarmFleet implements AsyncDisposable {
     const child = new RoomProcess({ name, room, dir: this.#dir, config, prefix });
     this.#stack.defer(() => child.stop());
     return { process: child, ready: await child.start() };
+  }
+
+  #listen(machine: string): Readonly<Record<string, unknown>> {
+    const listen = [`/ip4/${this.#options.place(machine).address}/tcp/0`];
+    return { swarmListen: listen, bulkListen: listen };
   }
 
   #trust(): Readonly<Record<string, unknown>> {

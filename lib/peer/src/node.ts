@@ -15,8 +15,9 @@ import type { BulkConfig } from "./bulk-config.ts";
 import { BulkPort } from "./bulk/bulk-port.ts";
 import { Driver } from "./driver.ts";
 import { Discovery } from "./discovery.ts";
-import { createLibp2pNode } from "./libp2p-node.ts";
+import { createLibp2pNode, type Libp2pOptions } from "./libp2p-node.ts";
 import { Links } from "./links.ts";
+import type { LinkListener } from "./peer-link.ts";
 import type { JoinOptions, Membership, PeerCandidate, PeerNode } from "./peer-node.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -85,12 +86,8 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
   const port = new BulkPort(deps, bulk, buffers);
   await port.start();
   const discovery = new Discovery();
-  const libp2p = await startLibp2p(deps, listen, config.linksMax, discovery).catch(
-    async (error: unknown) => {
-      await port.stop();
-      throw error;
-    },
-  );
+  const limits = { listen, linksMax: config.linksMax };
+  const libp2p = await startLibp2p(deps, { ...limits, discovery }, port);
   const addresses = (): readonly string[] => libp2p.getMultiaddrs().map(withoutPeerId);
   const { log } = deps;
   const budgets = new Budgets(rates);
@@ -122,17 +119,12 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
     },
     opened: (link) => {
       driver.opened(link);
-      discovery.linkOpened(link.connection, link.known.addresses).catch((error: unknown) => {
-        log.debug({ error, peer: link.known.peerId }, "a peer isn't in the table");
+      const { addresses: known, peerId } = link.known;
+      discovery.linkOpened(link.connection, known).catch((error: unknown) => {
+        log.debug({ error, peer: peerId }, "a peer isn't in the table");
       });
     },
-    listener: {
-      message: (link, message) => driver.message(link, message),
-      run: (link, run) => driver.run(link, run),
-      requestEnded: (link, request) => driver.requestEnded(link, request),
-      requestLost: (link, request) => driver.requestLost(link, request),
-      closed: (link, error) => driver.closed(link, error),
-    },
+    listener: listenerOf(driver),
   });
   await links.start();
   discovery.use(links);
@@ -152,16 +144,26 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
   };
 }
 
+function listenerOf(driver: Driver): LinkListener {
+  return {
+    message: (link, message) => driver.message(link, message),
+    run: (link, run) => driver.run(link, run),
+    requestEnded: (link, request) => driver.requestEnded(link, request),
+    requestLost: (link, request) => driver.requestLost(link, request),
+    closed: (link, error) => driver.closed(link, error),
+  };
+}
+
 async function startLibp2p(
   { key }: PeerNodeDeps,
-  listen: readonly string[],
-  linksMax: number,
-  discovery: Discovery,
+  options: Omit<Libp2pOptions, "secretKey">,
+  port: BulkPort,
 ): Promise<Libp2p> {
+  const { listen } = options;
   try {
-    const secretKey = key.exportSecretRaw();
-    return await createLibp2pNode({ secretKey, listen, linksMax, discovery });
+    return await createLibp2pNode({ ...options, secretKey: key.exportSecretRaw() });
   } catch (cause) {
+    await port.stop();
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ShoalError("swarm_listen_failed", `can't listen on ${listen.join(", ")}: ${reason}`, {
       blame: "environment",
