@@ -19,7 +19,7 @@ export function addWhyCommand(program: Command, context: CommandContext): void {
     .argument("<host>", "its name")
     .option("--region <name>", "its region, where two have a host of that name")
     .action(async (name: string, options: CommonOptions & { readonly region?: string }) => {
-      const hosts = await readHosts(context.connect(options), options.region);
+      const { items: hosts } = await readHosts(context.connect(options), options.region);
       const found = hosts.filter(({ host }) => host === name);
       if (found.length === 0) throw unknownHost(name);
       printAnswer({ items: found }, options.json === true, ({ items }) =>
