@@ -12,6 +12,8 @@ import { type Network, createNetwork, whyNoNetwork } from "./network.ts";
 const testMsMax = 480_000;
 const restoreMsMax = 90_000;
 const healthyMsMax = 60_000;
+/** What only the block that restores a backup says. */
+const restoring = "cp -a /var/lib/shoal/backup ";
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 const missing = whyNoNetwork();
 if (missing !== null) process.stderr.write(`docs/OPERATIONS.md isn't tried out: ${missing}\n`);
@@ -72,9 +74,11 @@ test.skipIf(missing !== null)(
     await startMachines();
     const blocks = await readBlocks();
     expect(blocks.length).toBeGreaterThan(8);
+    const [restore, ...others] = blocks.filter((block) => block.commands.includes(restoring));
+    expect({ restore, others }).toMatchObject({ restore: { machine: "control" }, others: [] });
     for (const block of blocks) {
-      // The last one restores a backup: until then, more happens.
-      if (block === blocks.at(-1)) {
+      // Before the backup is restored, more happens.
+      if (block === restore) {
         await checkBeforeRestore();
         await type("control", nextVersion, "the next version");
       }
