@@ -7,8 +7,8 @@ export const faultConfig = {
   runs: readCount(environment["SHOAL_FAULT_RUNS"], 1),
   /** Printed by each run, so that its moments can be had again with SHOAL_FAULT_SEED. */
   seed: readCount(environment["SHOAL_FAULT_SEED"], Math.floor(Math.random() * 2 ** 31)),
-  /** How long the control plane is away in a rollout; SHOAL_OUTAGE_SECONDS=120 for two minutes. */
-  outageMs: readCount(environment["SHOAL_OUTAGE_SECONDS"], 5) * 1000,
+  /** How long the control plane is away in a rollout, 0 for not at all; SHOAL_OUTAGE_SECONDS=120 for two minutes. */
+  outageMs: readCount(environment["SHOAL_OUTAGE_SECONDS"], 0) * 1000,
   searchPath: environment["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
 };
 
