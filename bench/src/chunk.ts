@@ -5,9 +5,7 @@ import { Chunker } from "@shoal/core/content/chunker";
 import { digest } from "@shoal/core/digest";
 import { gibibyte, mebibyte } from "@shoal/core/units";
 import type { Command } from "commander";
-import { median, rounded, type Measured } from "./result.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
+import { type Finish, median, rounded, type Measured } from "./result.ts";
 
 interface ChunkOptions {
   readonly mib: number;

@@ -14,6 +14,9 @@ export interface BenchResult {
   readonly figures: Readonly<Record<string, number>>;
 }
 
+/** Tells what a bench measured, under its name; `json` prints the JSON line alone. */
+export type Finish = (name: string, measured: Measured, json: boolean) => void;
+
 /** What a benchmark finds out; the rest is added by `createResult`. */
 export type Measured = Pick<BenchResult, "settings" | "runs" | "figures">;
 

@@ -7,12 +7,10 @@ import { fileURLToPath } from "node:url";
 import { digest } from "@shoal/core/digest";
 import { gibibyte, mebibyte } from "@shoal/core/units";
 import type { Command } from "commander";
-import { median, rounded, type Measured } from "../result.ts";
+import { type Finish, median, rounded, type Measured } from "../result.ts";
 import { casyncMake, casyncVersion, indexPath, settleDisk } from "./casync.ts";
 import { bytesBelow, makeExecutables, readExecutables, writeTree } from "./inputs.ts";
 import { requirePrograms, runTimed, type Timed } from "./timed.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 export interface ContentOptions {
   readonly mib: number;

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mebibyte } from "@shoal/core/units";
 import type { Command } from "commander";
-import { median, rounded, type Measured } from "../result.ts";
+import { type Finish, median, rounded, type Measured } from "../result.ts";
 import {
   casyncExtract,
   casyncMake,
@@ -25,8 +25,6 @@ import {
   type Executables,
 } from "./inputs.ts";
 import { requirePrograms, runTimed } from "./timed.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 interface DeltaOptions {
   readonly mib: number;

@@ -12,11 +12,9 @@ import type { FetchStatus } from "@shoal/api/seeder";
 import type { Command } from "commander";
 import { findProcess } from "../transfer/cpu.ts";
 import { startBenchFleet, type BenchFleet, type BenchProject } from "../transfer/fleet.ts";
-import { rounded, type Measured } from "../result.ts";
+import { type Finish, rounded, type Measured } from "../result.ts";
 import { diskPeak, type DiskPeak } from "./disk-peak.ts";
 import { requirePrograms, runTimed, type Timed } from "./timed.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 interface JourneyOptions {
   readonly mib: number;

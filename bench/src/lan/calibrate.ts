@@ -4,7 +4,7 @@
 // at a fifth of the rate, and median and last host are held against what the simulator says.
 import type { Command } from "commander";
 import { mebibyte } from "@shoal/core/units";
-import { rounded, type Measured } from "../result.ts";
+import { type Finish, rounded, type Measured } from "../result.ts";
 import { runScenario } from "../sim/run.ts";
 import { scenarioWith } from "../sim/scenario.ts";
 import { SwarmFleet } from "../swarm/swarm-fleet.ts";
@@ -12,8 +12,6 @@ import { quantile } from "../swarm/swarm-watch.ts";
 import { machinesOf, setRates } from "./lan.ts";
 import { Lan, whyNoLan } from "./network.ts";
 import { type Spread, spreadOut } from "./spread.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 interface CalibrateOptions {
   readonly hosts: number;

@@ -2,14 +2,12 @@
 // fetch one artifact. The bound is counted with what one TCP flow gets through, measured in the same
 // run. `--with libtorrent` sends as many bytes over the same machines with that.
 import type { Command } from "commander";
-import { median, rounded, type Measured } from "../result.ts";
+import { type Finish, median, rounded, type Measured } from "../result.ts";
 import { SwarmFleet } from "../swarm/swarm-fleet.ts";
 import { runLibtorrent, whyNoLibtorrent } from "./libtorrent.ts";
 import { Lan, whyNoLan } from "./network.ts";
 import { measureOneFlow } from "./one-flow.ts";
 import { boundMs, type Spread, spreadOut } from "./spread.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 interface LanOptions {
   readonly hosts: number;

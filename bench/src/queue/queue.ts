@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { startPostgres } from "@shoal/postgres/server";
 import type { Command } from "commander";
-import { type Measured, median, rounded } from "../result.ts";
+import { type Finish, type Measured, median, rounded } from "../result.ts";
 import { measureChaos } from "./chaos.ts";
 import { createDatabase } from "./database.ts";
 import { measureHttp } from "./http-rate.ts";
@@ -17,8 +17,6 @@ import { measureHeldSnapshot } from "./held-snapshot.ts";
 import { measureLargeTable } from "./large-table.ts";
 import { type QueueOptions, quiet } from "./options.ts";
 import { measureGraphile, measurePgBoss } from "./other-queues.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 export function addQueueBench(program: Command, finish: Finish): void {
   program

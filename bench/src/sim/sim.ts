@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { gibibyte, kibibyte, mebibyte } from "@shoal/core/units";
 import { InvalidArgumentError, type Command } from "commander";
-import { rounded, type Measured } from "../result.ts";
+import { type Finish, rounded, type Measured } from "../result.ts";
 import { baselineNames, runBaseline, type Baseline, type BaselineName } from "./baselines.ts";
 import { htmlReport } from "./html-report.ts";
 import { readScenario, type ScenarioFields } from "./scenario-file.ts";
@@ -10,8 +10,6 @@ import { replayCommand, search } from "./search.ts";
 import { quantile, runScenario, type RunReport } from "./run.ts";
 import { scenarioWith, type Scenario } from "./scenario.ts";
 import type { World } from "./world.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 interface SimOptions {
   readonly scenario?: ScenarioFields;

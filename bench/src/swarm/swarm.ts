@@ -5,12 +5,10 @@
 // `--plain`, which are about speed and CPU, nobody is killed, and the runs are those of `bench transfer`.
 import type { Command } from "commander";
 import { Prng } from "@shoal/core/prng";
-import { rounded, type Measured } from "../result.ts";
+import { type Finish, rounded, type Measured } from "../result.ts";
 import { compare } from "../transfer/comparison.ts";
 import { onLoopback, SwarmFleet } from "./swarm-fleet.ts";
 import { quantile, SwarmWatch } from "./swarm-watch.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 interface SwarmOptions {
   readonly hosts: number;

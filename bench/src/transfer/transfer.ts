@@ -1,10 +1,8 @@
 // `bench transfer`: one host agent fetches an artifact of random bytes from one seeder, over real sockets
 // on loopback, from disk to disk, verified. `bench swarm` (swarm/swarm.ts) does it with several hosts.
 import type { Command } from "commander";
-import type { Measured } from "../result.ts";
+import type { Finish } from "../result.ts";
 import { compare } from "./comparison.ts";
-
-type Finish = (name: string, measured: Measured, json: boolean) => void;
 
 interface TransferOptions {
   readonly mib: number;
