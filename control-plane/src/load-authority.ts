@@ -1,8 +1,8 @@
 // Reads keys and admin token from their files, and looks at the keys again while the process runs, so
 // that a key is replaced without a restart. A key counts only once the trust document lets it sign: a
 // control plane whose key nobody trusts would sign goals that every host refuses.
-import { open } from "node:fs/promises";
 import { ShoalError } from "@shoal/core/error";
+import { readFileBounded } from "@shoal/daemon/atomic-file";
 import { type KeyFile, readKey } from "@shoal/trust/key-file";
 import type { TrustDocument } from "@shoal/trust/trust-document";
 import type { AuthorityKeys } from "./authority.ts";
@@ -108,21 +108,12 @@ function requireTrusted(trust: TrustDocument, use: (typeof uses)[number], keyId:
 }
 
 async function readText(path: string, bytesMax: number): Promise<string> {
-  let file;
-  try {
-    file = await open(path);
-  } catch (error) {
-    throw new ShoalError("file_unreadable", `${path} can't be read.`, {
-      blame: "local",
-      cause: error,
-    });
-  }
-  await using handle = file;
-  const { buffer, bytesRead } = await handle.read(Buffer.alloc(bytesMax + 1), 0, bytesMax + 1, 0);
-  if (bytesRead > bytesMax) {
-    throw new ShoalError("file_unreadable", `${path} is larger than ${bytesMax} bytes.`, {
-      blame: "local",
-    });
-  }
-  return buffer.toString("utf8", 0, bytesRead);
+  const unreadable = (message: string, cause?: unknown): ShoalError =>
+    new ShoalError("file_unreadable", message, { blame: "local", cause });
+  const bytes = await readFileBounded(path, bytesMax).catch((error: unknown) => {
+    if (!(error instanceof ShoalError)) throw unreadable(`${path} can't be read.`, error);
+    throw unreadable(`${path} is larger than ${bytesMax} bytes.`);
+  });
+  if (bytes === undefined) throw unreadable(`${path} can't be read.`);
+  return Buffer.from(bytes).toString("utf8");
 }
