@@ -61,6 +61,8 @@ export interface ReleaseCheck {
 }
 
 const syncLanesCount = 8;
+/** Smaller artifacts are written through the page cache: they drive nothing out of it. */
+const directBytesMin = 64 * mebibyte;
 /** Chunks that are read at once to be hashed: at most this many MiB in memory. */
 const hashLanesCount = 4;
 
@@ -140,7 +142,8 @@ export class ReleaseFiles {
     this.#manifestHash = decodeCid(cid);
     this.#ranges = new FileRanges(manifest);
     this.#held = new HeldChunks(manifest.chunkBytes);
-    this.#files = new TreeFiles(this.treePath, this.#ranges, "write");
+    const access = manifest.bytes < directBytesMin ? "write" : "write past";
+    this.#files = new TreeFiles(this.treePath, this.#ranges, access);
   }
 
   /** Whether the tree is whole and final. A chunk may have been withdrawn since. */

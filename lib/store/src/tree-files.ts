@@ -5,13 +5,18 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@shoal/core/error";
+import type { Bytes } from "@shoal/core/units";
+import { DirectWrites, openDirect, wholeBlocks } from "./direct-writes.ts";
 import type { FileRange, FileRanges } from "./file-ranges.ts";
 
 /** Handles kept open; more may be open for a moment while many are in use. */
 const handlesMax = 64;
 
 interface OpenFile {
+  readonly path: string;
   readonly handle: Promise<FileHandle>;
+  /** For writes past the page cache, once there was one; undefined in it where that can't be done. */
+  direct: Promise<FileHandle | undefined> | undefined;
   usersCount: number;
 }
 
@@ -19,14 +24,18 @@ export class TreeFiles {
   readonly #tree: string;
   readonly #ranges: FileRanges;
   readonly #flags: number;
+  /** Undefined when all is written through the page cache. */
+  #direct: DirectWrites | undefined;
   /** By file, the one used last at the end. */
   readonly #open: Map<number, OpenFile> = new Map();
   /** Zero from `close` on: what was in use then is closed when it isn't any more. */
   #keptMax: number = handlesMax;
 
-  constructor(tree: string, ranges: FileRanges, access: "read" | "write") {
+  /** "write past" writes long runs past the page cache, where the file system can. */
+  constructor(tree: string, ranges: FileRanges, access: "read" | "write" | "write past") {
     this.#tree = tree;
     this.#ranges = ranges;
+    this.#direct = access === "write past" ? new DirectWrites() : undefined;
     this.#flags =
       (access === "read" ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NOFOLLOW;
   }
@@ -58,26 +67,30 @@ export class TreeFiles {
   }
 
   async write(ranges: readonly FileRange[], bytes: Uint8Array): Promise<void> {
-    for (const range of ranges) {
-      await this.use(range.file, async (handle) => {
-        for (let done = 0; done < range.bytes;) {
-          const { bytesWritten } = await handle.write(
-            bytes,
-            range.start + done,
-            range.bytes - done,
-            range.offset + done,
-          );
-          done += bytesWritten;
+    for (const { file, offset, start, bytes: length } of ranges) {
+      const part = bytes.subarray(start, start + length);
+      await this.#with(file, async (opened) => {
+        const handle = await opened.handle;
+        const blocks = this.#direct === undefined ? undefined : wholeBlocks(offset, length);
+        if (blocks === undefined || !(await this.#writePast(opened, part, offset, blocks))) {
+          await writeAt(handle, part, offset);
+          return;
         }
+        await writeAt(handle, part.subarray(0, blocks.start - offset), offset);
+        await writeAt(handle, part.subarray(blocks.end - offset), blocks.end);
       });
     }
   }
 
   /** Works on a file's handle, which stays open at least that long. */
   async use<Result>(file: number, work: (handle: FileHandle) => Promise<Result>): Promise<Result> {
+    return this.#with(file, async ({ handle }) => work(await handle));
+  }
+
+  async #with<Result>(file: number, work: (opened: OpenFile) => Promise<Result>): Promise<Result> {
     const opened = this.#take(file);
     try {
-      return await work(await opened.handle);
+      return await work(opened);
     } finally {
       opened.usersCount -= 1;
       await this.#closeIdle();
@@ -90,7 +103,7 @@ export class TreeFiles {
     if (opened === undefined) return;
     assert(opened.usersCount === 0, "a file that is forgotten isn't used");
     this.#open.delete(file);
-    await opened.handle.then((handle) => handle.close());
+    await closeFile(opened);
   }
 
   /** Closes all files: those that are in use as soon as they aren't. */
@@ -99,15 +112,36 @@ export class TreeFiles {
     await this.#closeIdle();
   }
 
+  /** False when it can't be done: then nothing is written like that any more. */
+  async #writePast(
+    opened: OpenFile,
+    part: Uint8Array,
+    offset: Bytes,
+    { start, end }: { readonly start: Bytes; readonly end: Bytes },
+  ): Promise<boolean> {
+    const direct = this.#direct;
+    const opening = (opened.direct ??= openDirect(join(this.#tree, opened.path)));
+    // A file that couldn't be opened is tried again next time.
+    opening.catch(() => (opened.direct = undefined));
+    const handle = await opening;
+    if (direct !== undefined && handle !== undefined) {
+      const blocks = part.subarray(start - offset, end - offset);
+      if (await direct.write(handle, blocks, start)) return true;
+    }
+    this.#direct = undefined;
+    return false;
+  }
+
   #take(file: number): OpenFile {
     const entry = this.#ranges.files[file];
     assert(entry !== undefined, `no file ${file}`);
     let opened = this.#open.get(file);
     if (opened === undefined) {
-      const handle = open(join(this.#tree, entry.path), this.#flags);
+      const { path } = entry;
+      const handle = open(join(this.#tree, path), this.#flags);
       // A file that couldn't be opened is tried again next time.
       handle.catch(() => this.#open.delete(file));
-      opened = { handle, usersCount: 0 };
+      opened = { path, handle, direct: undefined, usersCount: 0 };
     } else {
       this.#open.delete(file);
     }
@@ -123,8 +157,20 @@ export class TreeFiles {
       if (this.#open.size <= this.#keptMax) break;
       if (opened.usersCount > 0) continue;
       this.#open.delete(file);
-      closing.push(opened.handle.then((handle) => handle.close()));
+      closing.push(closeFile(opened));
     }
     await Promise.all(closing);
+  }
+}
+
+async function closeFile({ handle, direct }: OpenFile): Promise<void> {
+  await (await direct?.catch(() => undefined))?.close();
+  await (await handle).close();
+}
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, offset: Bytes): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
+    done += bytesWritten;
   }
 }
