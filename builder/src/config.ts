@@ -6,12 +6,19 @@ import { z } from "zod";
 
 export const builderConfig = z.strictObject({
   controlPlaneUrl: httpUrl.describe("where the control plane listens"),
-  token: z.string().min(1).describe("bearer token of this builder; better given as a file"),
+  joinToken: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe("join token of the role builder, to join with once; better given as a file"),
   name: name.describe("name of this builder, unique in the fleet"),
   workDir: z
     .string()
     .min(1)
-    .describe("folder for checkouts, builds and what prepare commands made; no one else's"),
+    .describe(
+      "folder for its key and passport, checkouts, builds and what prepare commands made; no one else's",
+    ),
   keyFile: z.string().min(1).describe("Ed25519 key that signs statements; made when there is none"),
   labels: labels.default({}).describe("key=value labels that builds are matched with"),
   sandbox: z

@@ -71,6 +71,9 @@ afterEach(async () => {
 
 function answer(path: string): unknown {
   const until = new Date(Date.now() + 30_000).toISOString();
+  if (path.includes("/members/")) {
+    return { passport: "passport", region: "north", expiresAtMs: Date.now() + 900_000_000 };
+  }
   if (path.endsWith("/heartbeat")) return { until, cancel: false, grant: "grant" };
   if (!path.endsWith("/lease")) return { build: 1, state: "FAILED" };
   leases += 1;
@@ -99,7 +102,7 @@ interface Started {
 
 function start(flags: readonly string[], path: string = searchPath): Started {
   const { port } = server.address() as AddressInfo;
-  const settings = ["--name", "b", "--token", "t", "--work-dir", join(root, "work")];
+  const settings = ["--name", "b", "--join-token", "t", "--work-dir", join(root, "work")];
   const where = [
     "--control-plane-url",
     `http://127.0.0.1:${port}`,

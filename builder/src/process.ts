@@ -7,9 +7,12 @@ import type { BuilderLoad, Lease } from "@shoal/api/builder";
 import { createClient } from "@shoal/api/client";
 import { createSeederClient } from "@shoal/api/seeder-client";
 import { digest, toHex } from "@shoal/core/digest";
+import { kibibyte } from "@shoal/core/units";
 import { builderStopMsMax, buildKillMsMax } from "@shoal/core/limits";
+import { StateFile } from "@shoal/daemon/atomic-file";
 import type { DaemonContext } from "@shoal/daemon/daemon";
 import { loadOrCreateKey, readKey, type KeyFile } from "@shoal/trust/key-file";
+import { MemberKeeper } from "@shoal/trust/member-keeper";
 import { createPinnedFetch } from "@shoal/trust/pinned-fetch";
 import { runAttempt } from "./attempt.ts";
 import { startBuilder } from "./builder.ts";
@@ -39,6 +42,8 @@ export interface Machine {
   readonly arch: string;
   readonly isRoot: boolean;
 }
+
+const memberBytesMax = 64 * kibibyte;
 
 /** Starts a builder; what it returns goes into the ready line. */
 export async function startBuilderProcess(
@@ -74,7 +79,7 @@ export async function startBuilderProcess(
   const deps: SuperviseDeps = { log, limiter, scope, searchPath, uid };
   const sandbox = await createSandbox(deps, config, machine, toolbox, builds);
 
-  const client = createClient({ url: config.controlPlaneUrl, token: config.token }).builder;
+  const { member, client } = await openMember(config, workDir, log);
   const git = await openGit({
     path: searchPath,
     environment: { [markName]: `${scope}/git/` },
@@ -91,11 +96,16 @@ export async function startBuilderProcess(
   const place = { scratch: builds, owner, secretsDir: config.secretsDir ?? null };
   const runs = async (lease: Lease, stopping: AbortSignal) => {
     const key = await currentKey();
-    const ownSecrets = [config.token, key.exportSecretJwk().d];
+    const ownSecrets = [key, member.key].map((one) => one.exportSecretJwk().d);
+    if (config.joinToken !== undefined) ownSecrets.push(config.joinToken);
     const publish = openPublish(config, key);
     return runAttempt({ ...attempt, publish }, { ...place, ownSecrets }, lease, stopping);
   };
-  const builder = startBuilder({ client, runAttempt: runs, load, log }, config);
+  const lease: typeof client.lease = (input, options = {}) => {
+    const signal = options.signal ?? new AbortController().signal;
+    return member.keeper.call(() => client.lease(input, options), signal);
+  };
+  const builder = startBuilder({ client: { lease }, runAttempt: runs, load, log }, config);
   lifecycle.defer("builds", () => builder.stop(), builderStopMsMax);
   onDrain(async (hurry) => {
     const late = AbortSignal.timeout(config.drainMs);
@@ -106,6 +116,28 @@ export async function startBuilderProcess(
     await Promise.race([builder.drain(), aborted(hurry), aborted(late)]);
   });
   return { name: config.name, sandbox: sandbox.describe, workDir };
+}
+
+/** Key, passport and calls of this member of the fleet; what builds do is not allowed to see the folder. */
+async function openMember(config: BuilderConfig, workDir: string, log: DaemonContext["log"]) {
+  const folder = join(workDir, "member");
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  const key = await loadOrCreateKey(join(folder, "builder.jwk"));
+  const token = (): string => keeper.callProof();
+  const { members, builder: client } = createClient({ url: config.controlPlaneUrl, token });
+  const keeper = new MemberKeeper(
+    {
+      key,
+      client: () => members,
+      file: new StateFile(join(folder, "member.json"), memberBytesMax),
+      now: Date.now,
+      random: Math.random,
+      log,
+    },
+    { role: "builder", name: config.name, joinToken: config.joinToken },
+  );
+  await keeper.load();
+  return { member: { key, keeper }, client };
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import type { HostStatus } from "@shoal/api/seeder";
 import { createCertificate } from "@shoal/trust/certificate";
 import { verifyGrant } from "@shoal/trust/grant";
+import { enroll } from "@shoal/trust/enroll.test-kit";
 import { createKey } from "@shoal/trust/key-file";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type TestFleet, TestServer, startFleet } from "./test-fleet.ts";
@@ -44,8 +45,10 @@ test("asks for a token before it looks at anything else, and for one of the righ
     status: 401,
   });
   expect((await post("/v1/projects", "{}", "admin-tokem")).status).toBe(401);
-  const { token } = await fleet.admin.tokens.create({ role: "builder", name: "b" });
-  const wrong = await post("/v1/projects", "{}", token);
+  await fleet.admin.regions.create({ name: "east" });
+  const builder = { role: "builder", name: "b", region: "east" } as const;
+  const { token } = await enroll(fleet.admin, fleet.clientOf, builder);
+  const wrong = await post("/v1/projects", "{}", token());
   expect([wrong.status, ((await wrong.json()) as { code: string }).code]).toEqual([
     403,
     "forbidden",
@@ -150,20 +153,16 @@ test("asks seeders for their hosts over TLS that only they can answer, page by p
   const { port } = seeder.address() as AddressInfo;
   try {
     await fleet.admin.regions.create({ name: "east", home: true });
-    const { token } = await fleet.admin.tokens.create({
-      role: "seeder",
-      name: "s",
-      region: "east",
-    });
+    const input = { role: "seeder", name: "s", region: "east", key } as const;
+    const registering = (await enroll(fleet.admin, fleet.clientOf, input)).client.seeder;
     const address = { url: `https://127.0.0.1:${port}`, swarmAddresses: [], goalEpochMax: 0 };
-    const registering = fleet.clientOf(token).seeder;
-    await registering.register({ ...address, peerId: key.peerId });
+    await registering.register(address);
     const first = await fleet.admin.hosts.list({ limit: 2 });
     expect(first.items.map((host) => host.host)).toEqual(["h0", "h1"]);
     const rest = await fleet.admin.hosts.list({ limit: 2, cursor: first.nextCursor ?? "" });
     expect([rest.items.map((host) => host.host), rest.nextCursor]).toEqual([["h2"], null]);
     // Whoever listens there with another key is told nothing.
-    await registering.register({ ...address, peerId: createKey().peerId });
+    await fleet.database`update seeders set peer_id = ${createKey().peerId}`;
     const before = asked.length;
     expect(await fleet.admin.hosts.list()).toMatchObject({
       items: [],

@@ -14,6 +14,7 @@ import { ping } from "./db/fleet.ts";
 import type { Wakeups } from "./db/wakeups.ts";
 import type { BuildSources } from "./operations/build-sources.ts";
 import type { LogStreams } from "./operations/follow-log.ts";
+import type { KnownMembers } from "./operations/known-members.ts";
 import type { KnownTokens } from "./operations/known-tokens.ts";
 import type { IngestGrants } from "./operations/ingest-grants.ts";
 import type { HomeSeeder } from "./operations/home-seeder.ts";
@@ -24,6 +25,7 @@ import { serveBuilderRoutes } from "./routes/builder.ts";
 import { serveBuildRoutes } from "./routes/builds.ts";
 import { serveCommitStatusRoutes } from "./routes/commit-statuses.ts";
 import { serveEnvironmentRoutes } from "./routes/environments.ts";
+import { serveMemberRoutes } from "./routes/members.ts";
 import { serveProjectRoutes } from "./routes/projects.ts";
 import { serveRolloutRoutes } from "./routes/rollouts.ts";
 import { serveSeederRoutes } from "./routes/seeder.ts";
@@ -37,6 +39,7 @@ export interface AppDeps {
   readonly trust: TrustKeeper;
   readonly policy: RolloutPolicy;
   readonly tokens: KnownTokens;
+  readonly members: KnownMembers;
   /** Where logs are kept; null where they stay in Postgres. */
   readonly logs: BlobStore | null;
   readonly grants: IngestGrants;
@@ -73,6 +76,7 @@ export function createApp(deps: AppDeps): App {
   serveBuildRoutes(app, deps);
   serveRolloutRoutes(app, deps);
   serveEnvironmentRoutes(app, deps);
+  serveMemberRoutes(app, deps);
   serveBuilderRoutes(app, deps);
   serveSeederRoutes(app, deps);
   serveTrustRoutes(app, deps);

@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { createClient } from "@shoal/api/client";
 import { startPostgres } from "@shoal/postgres/server";
+import { enroll } from "@shoal/trust/enroll.test-kit";
 import { loadOrCreateKey } from "@shoal/trust/key-file";
 import { signTrustDocument, trustKeyOf } from "@shoal/trust/trust-document";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -103,16 +104,15 @@ test("doesn't give a build to a builder that went away while it waited", async (
     buildCommand: "make",
     artifactPath: "out",
   });
-  const seeder = await admin.tokens.create({ role: "seeder", name: "s", region: "east" });
-  const { peerId } = await loadOrCreateKey(join(dir, "seeder.jwk"));
-  await createClient({ url, token: seeder.token }).seeder.register({
+  const connect = (proof: () => string) => createClient({ url, token: proof });
+  const seeder = await enroll(admin, connect, { role: "seeder", name: "s", region: "east" });
+  await seeder.client.seeder.register({
     url: "https://127.0.0.1:1",
-    peerId,
     swarmAddresses: [],
     goalEpochMax: 0,
   });
-  const builder = await admin.tokens.create({ role: "builder", name: "b" });
-  const client = createClient({ url, token: builder.token });
+  const builder = { role: "builder", name: "b", region: "east" } as const;
+  const { client } = await enroll(admin, connect, builder);
   const gone = new AbortController();
   const leaving = client.builder.lease({ builder: "b", waitMs: 10_000 }, { signal: gone.signal });
   // It is surely waiting when a call that came later has been answered.

@@ -4,7 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ShoalError } from "@shoal/core/error";
 import { migrationMsMax, trustLookMs, trustStateBytesMax } from "@shoal/core/limits";
-import { defaultRolloutPolicy } from "@shoal/core/rollout/rollout-policy";
+import { type RolloutPolicy, defaultRolloutPolicy } from "@shoal/core/rollout/rollout-policy";
 import { processSources } from "@shoal/daemon/config";
 import { type DaemonContext, runDaemon } from "@shoal/daemon/daemon";
 import { StateFile } from "@shoal/daemon/atomic-file";
@@ -24,6 +24,7 @@ import { startJobs } from "./jobs/start-jobs.ts";
 import { adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
 import { BuildSources } from "./operations/build-sources.ts";
 import { LogStreams } from "./operations/follow-log.ts";
+import { KnownMembers } from "./operations/known-members.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
@@ -60,8 +61,6 @@ await runDaemon("control-plane", async (context) => {
   const wakeups = new Wakeups((topic) => notify(database, topic));
   const listening = await listen(database, wakeups);
   lifecycle.defer("wakeups", () => listening.stop());
-  const { bakeMs, prepareMs, waveMs } = config;
-  const policy = { ...defaultRolloutPolicy, bakeMs, prepareMs, waveMs };
   // Beside a Postgres of our own nobody else reads; otherwise only in a folder that is said to be shared.
   const own = config.databaseUrl === undefined ? join(config.stateDir, "log-store") : null;
   const logDir = config.logDir ?? own;
@@ -70,11 +69,12 @@ await runDaemon("control-plane", async (context) => {
     wakeups,
     authority,
     trust,
-    policy,
+    policy: policyOf(config),
     adminTokenHash,
     log,
     adopt,
     tokens: new KnownTokens(database),
+    members: new KnownMembers({ database, trust: () => trust.document(), now }),
     logs: logDir === null ? null : await openDirectoryBlobs(logDir),
     grants: new IngestGrants(authority),
     home: new HomeSeeder(database),
@@ -107,6 +107,10 @@ await runDaemon("control-plane", async (context) => {
   lifecycle.defer("http", () => server.stop());
   return { url: server.url, databaseVersion: version };
 });
+
+function policyOf({ bakeMs, prepareMs, waveMs }: ControlPlaneConfig): RolloutPolicy {
+  return { ...defaultRolloutPolicy, bakeMs, prepareMs, waveMs };
+}
 
 /** The database that was configured, or one of our own. */
 async function databaseUrl(config: ControlPlaneConfig, context: DaemonContext): Promise<string> {

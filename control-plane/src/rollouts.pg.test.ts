@@ -211,6 +211,7 @@ test("lets hosts join as often as the token says, and renews passports without c
   const facts = await verifyPassport(first?.passport ?? "", fleet.trust, {
     nowMs: Date.now(),
     peerId: keys[0]?.peerId ?? "",
+    roles: ["host"],
     isRevoked: () => false,
   });
   expect(facts).toMatchObject({

@@ -12,6 +12,7 @@ import { type KeyFile, createKey } from "@shoal/trust/key-file";
 import { MemoryBlobs } from "@shoal/store/memory-blobs";
 import { signStatement } from "@shoal/trust/statement";
 import { type TrustDocument, trustKeyOf } from "@shoal/trust/trust-document";
+import { type Enrolled, enroll } from "@shoal/trust/enroll.test-kit";
 import { openTestTrust } from "@shoal/trust/keeper.test-kit";
 import { type AppDeps, createApp } from "./app.ts";
 import { Authority } from "./authority.ts";
@@ -22,6 +23,7 @@ import type { App } from "./http/serve-route.ts";
 import { type WatermarkFile, adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
 import { BuildSources } from "./operations/build-sources.ts";
 import { LogStreams } from "./operations/follow-log.ts";
+import { KnownMembers } from "./operations/known-members.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
@@ -86,14 +88,17 @@ export interface TestFleet extends AsyncDisposable {
   readonly root: KeyFile;
   readonly builderKey: KeyFile;
   readonly admin: Client;
-  clientOf(token: string): Client;
-  builder(): Promise<Client>;
+  readonly clientOf: (token: string | (() => string)) => Client;
+  /** The one of this name, which joins when it is asked for first. */
+  builder(name?: string): Promise<Client>;
   seeder(region: string, name?: string): Promise<TestSeeder>;
 }
 
 export interface TestSeeder {
   readonly client: Client["seeder"];
   readonly peerId: string;
+  /** As the same seeder, for other calls. */
+  readonly enrolled: Enrolled;
 }
 
 /** A control plane on its own database. Loops don't run: tests take the steps themselves. */
@@ -129,6 +134,7 @@ export async function startFleet(
     log: quiet,
     adopt,
     tokens: new KnownTokens(database),
+    members: new KnownMembers({ database, trust: () => trust.document(), now: () => Date.now() }),
     logs: new MemoryBlobs(),
     grants: new IngestGrants(authority),
     home: new HomeSeeder(database),
@@ -138,7 +144,7 @@ export async function startFleet(
     depth: new QueueDepth(database),
   };
   const app = createApp(deps);
-  const clientOf = (token: string): Client =>
+  const clientOf = (token: string | (() => string)): Client =>
     createClient({
       url: "http://control-plane",
       token,
@@ -154,8 +160,7 @@ export async function startFleet(
     builderKey,
     admin,
     clientOf,
-    builder: async () =>
-      clientOf((await admin.tokens.create({ role: "builder", name: "b1" })).token),
+    builder: buildersOf(admin, clientOf),
     seeder: (region, name = `seeder-${region}`) => addSeeder(admin, clientOf, region, name),
     [Symbol.asyncDispose]: () => database.end({ timeout: 1 }),
   };
@@ -171,22 +176,37 @@ function memoryWatermark(): WatermarkFile {
   };
 }
 
+/** Each name joins once. */
+function buildersOf(
+  admin: Client,
+  clientOf: TestFleet["clientOf"],
+): (name?: string) => Promise<Client> {
+  const known = new Map<string, Promise<Client>>();
+  const join = async (name: string): Promise<Client> => {
+    const region = (await admin.regions.list()).items[0]?.name ?? "";
+    return (await enroll(admin, clientOf, { role: "builder", name, region })).client;
+  };
+  return (name = "b1") => {
+    const builder = known.get(name) ?? join(name);
+    known.set(name, builder);
+    return builder;
+  };
+}
+
 async function addSeeder(
   admin: Client,
-  clientOf: (token: string) => Client,
+  clientOf: (token: () => string) => Client,
   region: string,
   name: string,
 ): Promise<TestSeeder> {
-  const { token } = await admin.tokens.create({ role: "seeder", name, region });
-  const { peerId } = createKey();
-  const client = clientOf(token).seeder;
+  const enrolled = await enroll(admin, clientOf, { role: "seeder", name, region });
+  const client = enrolled.client.seeder;
   await client.register({
     url: `https://127.0.0.1:1/${name}`,
-    peerId,
     swarmAddresses: [],
     goalEpochMax: 0,
   });
-  return { client, peerId };
+  return { client, peerId: enrolled.key.peerId, enrolled };
 }
 
 /** A CID that no other text has. */

@@ -1,7 +1,8 @@
 // Trust documents, revocations and join tokens, as people and seeders see them.
+import { enroll } from "@shoal/trust/enroll.test-kit";
 import { createKey } from "@shoal/trust/key-file";
 import { verifyDelegation } from "@shoal/trust/delegation";
-import { verifyPassport } from "@shoal/trust/passport";
+import { swarmRoles, verifyPassport } from "@shoal/trust/passport";
 import { verifyRevocations } from "@shoal/trust/revocations";
 import { type TrustDocument, signTrustDocument } from "@shoal/trust/trust-document";
 import { createHash } from "node:crypto";
@@ -91,11 +92,9 @@ test("takes from the database what another control plane was given, and gives ba
 });
 
 test("a seeder gets leave to issue passports in its own region", async () => {
-  const { client } = await fleet.seeder("east");
-  const { peerId } = createKey();
+  const { client, peerId } = await fleet.seeder("east");
   const answer = await client.register({
     url: "https://127.0.0.1:1",
-    peerId,
     swarmAddresses: [],
     goalEpochMax: 0,
   });
@@ -123,22 +122,21 @@ test("a revoked host doesn't join again, and the token that it joined with lets 
   expect(read.peers.map(({ peerId }) => peerId)).toEqual([stolen.peerId]);
 });
 
-test("a revoked seeder doesn't register again, and its token is void", async () => {
-  const { client, peerId } = await fleet.seeder("east");
+test("a revoked seeder is refused at once, and its key doesn't come back with another token", async () => {
+  const { client, peerId, enrolled } = await fleet.seeder("east");
   await fleet.admin.revocations.create({ peerId });
-  await expect(client.plan()).rejects.toMatchObject({ code: "unauthorized" });
-  const other = await fleet.seeder("east", "seeder-2");
-  const back = other.client.register({
-    url: "https://x",
-    peerId,
-    swarmAddresses: [],
-    goalEpochMax: 0,
+  await expect(client.plan()).rejects.toMatchObject({ code: "passport_revoked" });
+  const { key } = enrolled;
+  const back = enroll(fleet.admin, fleet.clientOf, {
+    ...{ role: "seeder", name: "seeder-2", region: "east", key },
   });
   await expect(back).rejects.toMatchObject({ code: "passport_revoked" });
+  // Its name is free again, for another key.
+  await fleet.seeder("east");
 });
 
 test("a restored backup brings no revoked peer back: seeders know the list that it lost", async () => {
-  const { client, peerId } = await fleet.seeder("east");
+  const { client } = await fleet.seeder("east");
   const lost = createKey().peerId;
   await fleet.admin.revocations.create({ peerId: lost });
   const { revocations } = await client.trust();
@@ -146,7 +144,7 @@ test("a restored backup brings no revoked peer back: seeders know the list that 
   await fleet.database`delete from revocations`;
   await fleet.database`delete from revocation_list`;
   await raiseEpoch(fleet.database, 7);
-  const facts = { url: "https://x", peerId, swarmAddresses: [], goalEpochMax: 0 };
+  const facts = { url: "https://x", swarmAddresses: [], goalEpochMax: 0 };
   await client.register({ ...facts, revocations });
   const again = await client.trust();
   const [list] = again.revocations;
@@ -178,7 +176,7 @@ test("a join token gives its labels, and no host brings others of their names", 
   const join = (own: Record<string, string>) =>
     client.passport({ joinToken, peerId, host: "h1", labels: own });
   await expect(join({ pool: "db" })).rejects.toMatchObject({ code: "join_labels_wrong" });
-  const check = { nowMs: Date.now(), peerId, isRevoked: nobody };
+  const check = { nowMs: Date.now(), peerId, roles: swarmRoles, isRevoked: nobody };
   for (const own of [{ disk: "ssd" }, { disk: "hdd" }]) {
     const { passport } = await join(own);
     const facts = await verifyPassport(passport, fleet.trust, check);

@@ -97,6 +97,11 @@ export const passportMs = 7 * 24 * 60 * minuteMs;
 export const delegationMs = 14 * 24 * 60 * minuteMs;
 /** A revocation is carried on until every passport and delegation of the peer has ended by itself. */
 export const revocationMs: number = delegationMs + passportMs;
+/**
+ * How long the proof is good with which a builder or seeder calls the control plane: what somebody who
+ * listens could use.
+ */
+export const callProofMs = 5 * minuteMs;
 /** How far two clocks may be apart before a not-yet-valid document is refused. */
 export const clockSkewMs = 60 * secondMs;
 

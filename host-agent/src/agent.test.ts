@@ -11,7 +11,7 @@ import type { Release } from "@shoal/core/rollout/release";
 import { createPeerNode } from "@shoal/peer/node";
 import { createCertificate } from "@shoal/trust/certificate";
 import { createKey } from "@shoal/trust/key-file";
-import { issuePassport, verifyPassport } from "@shoal/trust/passport";
+import { issuePassport, swarmRoles, verifyPassport } from "@shoal/trust/passport";
 import { expect, onTestFinished, test } from "vitest";
 import {
   makeProgram,
@@ -129,6 +129,7 @@ async function startSeed(region: TestRegion, artifacts: readonly TestArtifact[])
         verifyPassport(shown, region.trust, {
           nowMs: region.now(),
           peerId,
+          roles: swarmRoles,
           isRevoked: () => false,
         }),
       allows: () => true,

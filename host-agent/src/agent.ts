@@ -22,7 +22,7 @@ import type { PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
 import { readBootId } from "@shoal/store/machine-facts";
 import { type Certificate, createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
-import { verifyPassport } from "@shoal/trust/passport";
+import { swarmRoles, verifyPassport } from "@shoal/trust/passport";
 import { readSecretsKey } from "@shoal/trust/sealed-secret";
 import { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { Artifacts } from "./artifacts/artifacts.ts";
@@ -194,6 +194,7 @@ function startNode(
         verifyPassport(shown, trust.document(), {
           nowMs: machine.now(),
           peerId,
+          roles: swarmRoles,
           isRevoked: trust.isRevoked,
         }),
       isRevoked: trust.isRevoked,

@@ -27,6 +27,7 @@ interface Host {
   readonly follow: () => Promise<boolean>;
   readonly restart: () => Promise<HostGoals>;
   labels: Record<string, string>;
+  readonly clock: { now: number };
 }
 
 async function openHost(): Promise<Host> {
@@ -39,12 +40,13 @@ async function openHost(): Promise<Host> {
   onTestFinished(() => seeders.close());
   const file = join(await testFolder(), "goals.json");
   const trust = await region.keeper();
+  const clock = { now: nowMs };
   const open = async (): Promise<HostGoals> => {
     const goals = new HostGoals({
       file: new StateFile(file, 1_000_000),
       seeders,
       trust,
-      now: () => nowMs,
+      now: () => clock.now,
       region: "north",
       passport: () => ({ labels: host.labels, environment: "production" }),
       log: silentLog,
@@ -60,6 +62,7 @@ async function openHost(): Promise<Host> {
     follow: () => host.goals.follow(new AbortController().signal),
     restart: open,
     labels: {},
+    clock,
   };
   return host;
 }
@@ -92,6 +95,18 @@ describe("goals", () => {
     expect(await host.follow()).toBe(false);
     expect(known(host.goals)).toEqual(["web 2.5"]);
     expect(known(await host.restart())).toEqual(["web 2.5"]);
+  });
+
+  test("on disk are acted on after a reboot with an expired trust document, and nothing new is believed", async () => {
+    const host = await openHost();
+    host.region.setGoals(goal(1, { run: v1 }));
+    await host.follow();
+    host.clock.now = Date.parse(host.region.trust.expires) + 60_000;
+    const restarted = await host.restart();
+    expect(known(restarted)).toEqual(["web 1.1"]);
+    host.region.setGoals(goal(2, { run: v2, fallback: v1 }));
+    expect(await restarted.follow(new AbortController().signal)).toBe(false);
+    expect(known(restarted)).toEqual(["web 1.1"]);
   });
 
   test("signed with a key that only the newest trust document names are believed at once", async () => {

@@ -13,7 +13,7 @@ import type { StateFile } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
 import { verifyGoal } from "@shoal/trust/goal-envelope";
 import type { Passport } from "@shoal/trust/passport";
-import type { TrustKeeper } from "@shoal/trust/trust-keeper";
+import { undatedMs, type TrustKeeper } from "@shoal/trust/trust-keeper";
 import { z } from "zod";
 import type { Seeders } from "./seeders.ts";
 
@@ -69,7 +69,7 @@ export class HostGoals {
       const bytes = await this.#deps.file.read();
       if (bytes === undefined) return;
       const { goals, statements } = goalsFile.parse(JSON.parse(new TextDecoder().decode(bytes)));
-      this.#take(goals, statements);
+      this.#take(goals, statements, undatedMs);
     } catch (error) {
       this.#deps.log.warn({ error }, "the goals on disk can't be read; waiting for a seeder");
     }
@@ -105,7 +105,7 @@ export class HostGoals {
     if (answer === null) return false;
     seeders.learn(answer.seeders);
     await this.#followTrust(answer.trustEdition, signal);
-    const hasChanged = this.#take(answer.goals, answer.statements);
+    const hasChanged = this.#take(answer.goals, answer.statements, this.#deps.now());
     if (hasChanged) {
       const goals = [...this.#goals.values()].map((kept) => kept.envelope);
       const statements = Object.fromEntries(this.#statements);
@@ -143,10 +143,11 @@ export class HostGoals {
   #take(
     envelopes: readonly Envelope[],
     statements: Readonly<Record<ArtifactCid, Envelope>>,
+    nowMs: number,
   ): boolean {
     let hasChanged = false;
     for (const signed of envelopes) {
-      const goal = this.#verified(signed);
+      const goal = this.#verified(signed, nowMs);
       if (goal === null) continue;
       const key = serviceKey(goal.environment, goal.service);
       const known = this.#goals.get(key)?.goal;
@@ -179,10 +180,10 @@ export class HostGoals {
   }
 
   /** A goal that can't be believed is left out and logged: the others still count. */
-  #verified(signed: Envelope): Goal | null {
-    const { trust, now, region, passport, log } = this.#deps;
+  #verified(signed: Envelope, nowMs: number): Goal | null {
+    const { trust, region, passport, log } = this.#deps;
     try {
-      const goal = verifyGoal(signed, trust.document(), { nowMs: now() });
+      const goal = verifyGoal(signed, trust.document(), { nowMs });
       const environment = passport()?.environment ?? null;
       if (goal.region !== region) this.#refuse(goal, "of another region");
       else if (environment !== null && goal.environment !== environment)

@@ -130,3 +130,16 @@ test("a passport on disk that is of no use is replaced", async () => {
   expect(keeper.text()).toBe("");
   expect(await keeper.ensure(never)).toBe(true);
 });
+
+test("a passport that ended while the host was off still says which goals are its own", async () => {
+  const host = await openHost();
+  await (await host.open()).ensure(never);
+  for (const now of [nowMs + 2 * passportTtlMs, Date.parse(host.region.trust.expires) + 60_000]) {
+    host.now = now;
+    const keeper = await host.open({ joinToken: undefined });
+    expect(keeper.facts()).toMatchObject({ labels: { tier: "edge" }, expiresAtMs: 0 });
+    await expect(keeper.ensure(never)).rejects.toMatchObject({ code: "join_token_missing" });
+  }
+  // A host that is configured to be another one has no passport.
+  expect((await host.open({ region: "south" })).facts()).toBeNull();
+});

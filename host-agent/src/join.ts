@@ -6,7 +6,12 @@ import type { HostId, PeerId } from "@shoal/core/ids";
 import { passportRenewMs, passportRetryMs, tokenBytesMax } from "@shoal/core/limits";
 import type { StateFile } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
-import { verifyPassport, type Passport } from "@shoal/trust/passport";
+import {
+  readOwnPassport,
+  verifyPassport,
+  type Passport,
+  type PassportFacts,
+} from "@shoal/trust/passport";
 import type { SeederClient } from "@shoal/api/seeder-client";
 import type { TrustDocument } from "@shoal/trust/trust-document";
 import type { TrustKeeper } from "@shoal/trust/trust-keeper";
@@ -77,15 +82,23 @@ export class PassportKeeper {
     return this.#passport?.facts ?? null;
   }
 
-  /** Reads what an earlier life of the agent had; one that is of no use is as good as none. */
+  /**
+   * Reads what an earlier life of the agent had. One that is of no use any more still says which goals are
+   * ours; one that can't be read is as good as none.
+   */
   async load(): Promise<void> {
+    const { file, log } = this.#deps;
     try {
-      const bytes = await this.#deps.file.read();
+      const bytes = await file.read();
       if (bytes === undefined) return;
       const { passport } = passportFile.parse(JSON.parse(new TextDecoder().decode(bytes)));
-      this.#passport = await this.#verified(passport);
+      this.#passport = await this.#verified(passport).catch((error: unknown) => {
+        log.warn({ error }, "the passport on disk is of no use any more; joining anew");
+        const facts = this.#requireOurs(readOwnPassport(passport));
+        return { text: passport, facts: { ...facts, issuer: null, expiresAtMs: 0 } };
+      });
     } catch (error) {
-      this.#deps.log.warn({ error }, "the passport on disk is of no use; joining anew");
+      log.warn({ error }, "the passport on disk can't be read; joining anew");
     }
   }
 
@@ -164,13 +177,20 @@ export class PassportKeeper {
 
   async #verified(text: string): Promise<KeptPassport> {
     const { trust, now } = this.#deps;
-    const { peerId, hostId, region } = this.#config;
+    const { peerId } = this.#config;
     const facts = await verifyPassport(text, trust.document(), {
       nowMs: now(),
       peerId,
+      roles: ["host"],
       isRevoked: trust.isRevoked,
     });
-    if (facts.host === hostId && facts.region === region) return { text, facts };
+    return { text, facts: this.#requireOurs(facts) };
+  }
+
+  #requireOurs<Facts extends PassportFacts>(facts: Facts): Facts {
+    const { peerId, hostId, region } = this.#config;
+    const isOurs = facts.host === hostId && facts.region === region && facts.peerId === peerId;
+    if (isOurs) return facts;
     throw new ShoalError(
       "passport_host_wrong",
       `The passport is of ${facts.host} in ${facts.region}; this is ${hostId} in ${region}.`,

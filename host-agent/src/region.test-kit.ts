@@ -21,7 +21,7 @@ import type { ArtifactStorage, Membership, PeerCandidate, PeerNode } from "@shoa
 import { createCertificate, peerIdOfCertificate } from "@shoal/trust/certificate";
 import { signGoal } from "@shoal/trust/goal-envelope";
 import { createKey } from "@shoal/trust/key-file";
-import { issuePassport, verifyPassport } from "@shoal/trust/passport";
+import { issuePassport, swarmRoles, verifyPassport } from "@shoal/trust/passport";
 import { createSigners, nowMs, trustOf, type Signers } from "@shoal/trust/signers.test-kit";
 import { signStatement } from "@shoal/trust/statement";
 import { signTrustDocument, type TrustDocument } from "@shoal/trust/trust-document";
@@ -268,7 +268,7 @@ async function renew(region: TestRegion, request: IncomingMessage): Promise<Answ
   const shown = (request.headers.authorization ?? "").replace("Bearer ", "");
   const der = (request.socket as TLSSocket).getPeerX509Certificate()?.raw ?? new Uint8Array();
   const peerId = peerIdOfCertificate(der);
-  const check = { nowMs: region.now(), peerId, isRevoked: () => false };
+  const check = { nowMs: region.now(), peerId, roles: swarmRoles, isRevoked: () => false };
   try {
     const facts = await verifyPassport(shown, region.trust, check);
     region.renewals += 1;

@@ -1,5 +1,5 @@
 // The seeder's configuration: the only description of its settings.
-import { httpUrl, multiaddr } from "@shoal/api/names";
+import { httpUrl, multiaddr, name } from "@shoal/api/names";
 import { mebibyte, minuteMs } from "@shoal/core/units";
 import { z } from "zod";
 
@@ -13,7 +13,13 @@ const s3Url = z
 
 export const seederConfig = z.strictObject({
   controlPlaneUrl: httpUrl.describe("where the control plane listens"),
-  token: z.string().min(1).describe("bearer token of this seeder; better given as a file"),
+  name: name.describe("name of this seeder, unique in the fleet"),
+  joinToken: z
+    .string()
+    .min(1)
+    .max(512)
+    .optional()
+    .describe("join token of the role seeder, to join with once; better given as a file"),
   stateDir: z
     .string()
     .min(1)

@@ -15,11 +15,11 @@ beforeEach(async () => {
 });
 afterEach(() => stopAll(stops));
 
-async function open(file = path): Promise<Goals> {
+async function open(file = path, nowMs = startMs): Promise<Goals> {
   const goals = new Goals({
     file: new StateFile(file, 100_000),
     trust: () => fleet.trust,
-    now: () => startMs,
+    now: () => nowMs,
     region: () => "north",
     log: silentLog(),
   });
@@ -95,4 +95,11 @@ test("goals that couldn't be saved are kept, and saved with the next call", asyn
   await mkdir(join(folder, "missing"));
   expect(await goals.apply([fleet.goal()])).toBe(false);
   expect(orders(await open(file))).toEqual([["web", 1, 1]]);
+});
+
+test("after a reboot with an expired trust document the goals on disk still count, and no newer ones", async () => {
+  await (await open()).apply([fleet.goal()]);
+  const goals = await open(path, Date.parse(fleet.trust.expires) + 60_000);
+  expect(orders(goals)).toEqual([["web", 1, 1]]);
+  expect(await goals.apply([fleet.goal({ generation: 2 })])).toBe(false);
 });

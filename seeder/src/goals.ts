@@ -10,6 +10,7 @@ import type { StateFile } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
 import { verifyGoal } from "@shoal/trust/goal-envelope";
 import type { TrustDocument } from "@shoal/trust/trust-document";
+import { undatedMs } from "@shoal/trust/trust-keeper";
 import { z } from "zod";
 
 const goalsFile = z.strictObject({
@@ -47,7 +48,7 @@ export class Goals {
     if (bytes === undefined) return;
     try {
       const file = goalsFile.parse(JSON.parse(new TextDecoder().decode(bytes)));
-      this.#take(file.goals);
+      this.#take(file.goals, undatedMs);
       this.#savedEdition = this.#edition;
     } catch (error) {
       this.#deps.log.warn(
@@ -60,7 +61,7 @@ export class Goals {
   /** Takes what is newer and saves it; hosts may be told before it is saved. Answers whether anything was. */
   async apply(envelopes: readonly Envelope[]): Promise<boolean> {
     const before = this.#edition;
-    this.#take(envelopes);
+    this.#take(envelopes, this.#deps.now());
     // Also saves what an earlier call took and couldn't save.
     if (this.#edition !== this.#savedEdition) await this.#save();
     return this.#edition !== before;
@@ -86,16 +87,16 @@ export class Goals {
     this.#savedEdition = edition;
   }
 
-  #take(envelopes: readonly Envelope[]): void {
+  #take(envelopes: readonly Envelope[], nowMs: number): void {
     const known = new Set(this.goals().map((signed) => JSON.stringify(signed.envelope)));
     for (const signed of envelopes) {
       // Most of a plan is what the last one had: no need to verify that again.
-      if (!known.has(JSON.stringify(signed))) this.#takeOne(signed);
+      if (!known.has(JSON.stringify(signed))) this.#takeOne(signed, nowMs);
     }
   }
 
-  #takeOne(signed: Envelope): void {
-    const goal = this.#verified(signed);
+  #takeOne(signed: Envelope, nowMs: number): void {
+    const goal = this.#verified(signed, nowMs);
     if (goal === null) return;
     const key = serviceKey(goal.environment, goal.service);
     const known = this.#goals.get(key);
@@ -109,10 +110,10 @@ export class Goals {
   }
 
   /** One goal that can't be believed must not keep the others from hosts. */
-  #verified(signed: Envelope): Goal | null {
-    const { trust, now, region, log } = this.#deps;
+  #verified(signed: Envelope, nowMs: number): Goal | null {
+    const { trust, region, log } = this.#deps;
     try {
-      const goal = verifyGoal(signed, trust(), { nowMs: now() });
+      const goal = verifyGoal(signed, trust(), { nowMs });
       const ours = region();
       if (ours === null || goal.region === ours) return goal;
       log.warn({ goal: goal.region, ours }, "refused a goal of another region");

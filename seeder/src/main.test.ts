@@ -25,7 +25,8 @@ async function configure(folder: string): Promise<string> {
   await writeFile(join(folder, "trust.json"), JSON.stringify(signed));
   const config = {
     controlPlaneUrl: "http://127.0.0.1:9",
-    token: "a-token-of-the-test",
+    name: "seeder-1",
+    joinToken: "a-token-of-the-test",
     stateDir: join(folder, "state"),
     port: 0,
     trustFile: join(folder, "trust.json"),

@@ -1,8 +1,8 @@
 // Puts a seeder together. Everything that is started is given to the lifecycle right away.
-import type { Client } from "@shoal/api/client";
+import { type Client, createClient } from "@shoal/api/client";
 import { trustStateBytesMax } from "@shoal/core/limits";
 import { Prng } from "@shoal/core/prng";
-import { mebibyte } from "@shoal/core/units";
+import { kibibyte, mebibyte } from "@shoal/core/units";
 import { StateFile } from "@shoal/daemon/atomic-file";
 import type { DaemonContext } from "@shoal/daemon/daemon";
 import type { Log } from "@shoal/daemon/log";
@@ -14,7 +14,8 @@ import { openChunkStore } from "@shoal/store/chunk-store";
 import { openContentPool, type ContentWork } from "@shoal/store/content-pool";
 import { type Certificate, createCertificate } from "@shoal/trust/certificate";
 import { loadOrCreateKey, type KeyFile } from "@shoal/trust/key-file";
-import { verifyPassport } from "@shoal/trust/passport";
+import { MemberKeeper } from "@shoal/trust/member-keeper";
+import { swarmRoles, verifyPassport } from "@shoal/trust/passport";
 import { TrustKeeper } from "@shoal/trust/trust-keeper";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -39,7 +40,6 @@ import { Callers } from "./routes/callers.ts";
 import { startServer } from "./server.ts";
 
 export interface SeederInput extends DaemonContext {
-  readonly client: Client;
   readonly now: () => number;
   /** For choices that need not be secret: which peers to hand out. */
   readonly seed: number;
@@ -47,6 +47,7 @@ export interface SeederInput extends DaemonContext {
 
 const goalsBytesMax = 256 * mebibyte;
 const membershipBytesMax = mebibyte;
+const memberBytesMax = 64 * kibibyte;
 const admissionsBytesMax = 16 * mebibyte;
 
 /** Starts everything; answers what the ready line tells. */
@@ -54,15 +55,19 @@ export async function startSeeder(
   input: SeederInput,
   config: SeederConfig,
 ): Promise<{ url: string; peerId: string; swarmAddresses: readonly string[] }> {
-  const { client, now, log, lifecycle } = input;
-  const { key, membership, trust, goals, admissions, region } = await openState(input, config);
+  const { now, log, lifecycle } = input;
+  const state = await openState(input, config);
+  const { key, client, member, membership, trust, goals, admissions, region } = state;
   const work = openContentPool();
   lifecycle.defer("threads", () => work.close());
   const opened = await openBlobs(config);
   lifecycle.defer("blobs", () => opened.close());
   const store = await openStore(opened.blobs, config.cacheBytesMax, work, log);
   const certificate = await createCertificate(key);
-  const node = await startNode({ key, certificate, membership, goals, trust, now, log }, config);
+  const node = await startNode(
+    { key, certificate, member, membership, goals, trust, now, log },
+    config,
+  );
   lifecycle.defer("swarm", () => node.stop());
 
   const deps: SeederDeps = {
@@ -108,8 +113,8 @@ export async function startSeeder(
     config.advertisedUrl ??
     `https://${config.host.includes(":") ? `[${config.host}]` : config.host}:${server.port}`;
   const loops = startControlLoops(
-    { ...deps, client, node, membership, admissions },
-    { url, peerId: key.peerId, dropAfterMs: config.dropAfterMs },
+    { ...deps, client, node, member, membership, admissions },
+    { url, dropAfterMs: config.dropAfterMs },
   );
   lifecycle.defer("loops", () => loops.stop());
   deps.changes.listen(loops);
@@ -118,6 +123,9 @@ export async function startSeeder(
 
 interface SeederState {
   readonly key: KeyFile;
+  /** Calls as the member that this seeder is. */
+  readonly client: Client;
+  readonly member: MemberKeeper;
   readonly membership: RegionMembership;
   readonly trust: TrustKeeper;
   readonly goals: Goals;
@@ -133,6 +141,19 @@ async function openState(
 ): Promise<SeederState> {
   await mkdir(config.stateDir, { recursive: true });
   const key = await loadOrCreateKey(join(config.stateDir, "seeder.jwk"));
+  const client = createClient({ url: config.controlPlaneUrl, token: () => member.callProof() });
+  const member = new MemberKeeper(
+    {
+      key,
+      client: () => client.members,
+      file: new StateFile(join(config.stateDir, "member.json"), memberBytesMax),
+      now,
+      random: Math.random,
+      log,
+    },
+    { role: "seeder", name: config.name, joinToken: config.joinToken },
+  );
+  await member.load();
   const membership = new RegionMembership({
     file: new StateFile(join(config.stateDir, "membership.json"), membershipBytesMax),
     log,
@@ -165,7 +186,7 @@ async function openState(
     log,
   });
   await admissions.load();
-  return { key, membership, trust, goals, admissions, region };
+  return { key, client, member, membership, trust, goals, admissions, region };
 }
 
 async function openStore(
@@ -187,6 +208,7 @@ async function openStore(
 interface NodeInput {
   readonly key: KeyFile;
   readonly certificate: Certificate;
+  readonly member: MemberKeeper;
   readonly membership: RegionMembership;
   readonly goals: Goals;
   readonly trust: TrustKeeper;
@@ -195,18 +217,19 @@ interface NodeInput {
 }
 
 function startNode(
-  { key, certificate, membership, goals, trust, now, log }: NodeInput,
+  { key, certificate, member, membership, goals, trust, now, log }: NodeInput,
   config: SeederConfig,
 ): Promise<PeerNode> {
   return createPeerNode(
     {
       key,
       certificate,
-      passport: () => membership.passport(),
+      passport: () => member.passport(),
       verifyPassport: (passport, peerId) =>
         verifyPassport(passport, trust.document(), {
           nowMs: now(),
           peerId,
+          roles: swarmRoles,
           isRevoked: trust.isRevoked,
         }),
       isRevoked: trust.isRevoked,

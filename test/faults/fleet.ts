@@ -129,11 +129,11 @@ export class Fleet implements AsyncDisposable {
 
   async addSeeder(region: string, differences: Differences = {}): Promise<Seeder> {
     const name = `seeder-${region}`;
-    const { token } = await this.client.tokens.create({ role: "seeder", name, region });
+    const joinToken = await this.joinToken(region, "seeder");
     const port = await this.#ports.next();
     const swarmPort = await this.#ports.next();
     const ready = await this.#add(name, "seeder", (stateDir) => ({
-      ...{ stateDir, token, port, controlPlaneUrl: this.#url },
+      ...{ name, stateDir, joinToken, port, controlPlaneUrl: this.#url },
       swarmListen: [`/ip4/127.0.0.1/tcp/${swarmPort}`],
       ...this.#trust(),
       ...differences,
@@ -142,10 +142,11 @@ export class Fleet implements AsyncDisposable {
   }
 
   async addBuilder(name: string, differences: Differences = {}): Promise<void> {
-    const { token } = await this.client.tokens.create({ role: "builder", name });
+    const [home] = (await this.client.regions.list()).items;
+    const joinToken = await this.joinToken(home?.name ?? "", "builder");
     const sandbox = await usableSandbox();
     await this.#add(name, "builder", (workDir) => ({
-      ...{ name, workDir, token, sandbox, controlPlaneUrl: this.#url },
+      ...{ name, workDir, joinToken, sandbox, controlPlaneUrl: this.#url },
       keyFile: this.keys.builderKeyFile,
       ...differences,
     }));
@@ -173,9 +174,10 @@ export class Fleet implements AsyncDisposable {
     }));
   }
 
-  /** Good for one host. */
-  async joinToken(region: string): Promise<string> {
-    return (await this.client.joinTokens.create({ region, usesMax: 1, ttlMs: hourMs })).token;
+  /** Good for one. */
+  async joinToken(region: string, role: "host" | "builder" | "seeder" = "host"): Promise<string> {
+    const input = { role, region, usesMax: 1, ttlMs: hourMs };
+    return (await this.client.joinTokens.create(input)).token;
   }
 
   /** Where a process keeps its state. */

@@ -13,7 +13,7 @@ import {
 } from "./control-planes.ts";
 import { createDatabase, exhaustConnections, killBackends } from "./database.ts";
 import { HttpBuilder } from "./http-builders.ts";
-import { prepareFleet, queueBuilds } from "./http-rate.ts";
+import { enrollBuilder, prepareFleet, queueBuilds } from "./http-rate.ts";
 import { Ledger } from "./ledger.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
 import { type QueueOptions, quiet } from "./options.ts";
@@ -92,7 +92,7 @@ async function startBuilders(
   const running: Promise<void>[] = [];
   for (let index = 0; index < options.builders; index += 1) {
     const name = `builder-${index}`;
-    const { token } = await admin.tokens.create({ role: "builder", name });
+    const token = await enrollBuilder(admin, world.planes[0]?.url ?? "", name);
     const urls = (): readonly string[] => world.planes.map((plane) => plane.url);
     const { ledger, keys } = world;
     const builder = new HttpBuilder({ name, token, urls, key: keys.builder, ledger, signal });

@@ -6,7 +6,7 @@ import { type Measured, rounded } from "../result.ts";
 import { makeKeys, startControlPlane } from "./control-planes.ts";
 import { createDatabase, fillBuilds, holdSnapshot } from "./database.ts";
 import { HttpBuilder } from "./http-builders.ts";
-import { prepareFleet } from "./http-rate.ts";
+import { enrollBuilder, prepareFleet } from "./http-rate.ts";
 import { Ledger } from "./ledger.ts";
 import { type QueueOptions, quiet } from "./options.ts";
 
@@ -30,7 +30,7 @@ export async function measureHeldSnapshot(dir: string, options: QueueOptions): P
       const running: Promise<void>[] = [];
       for (let index = 0; index < options.builders; index += 1) {
         const name = `builder-${index}`;
-        const { token } = await plane.admin.tokens.create({ role: "builder", name });
+        const token = await enrollBuilder(plane.admin, plane.url, name);
         const urls = (): readonly string[] => [plane.url];
         const { signal } = stop;
         const given = { name, token, urls, key: keys.builder, ledger, signal };

@@ -11,7 +11,7 @@ import type { Ledger, Told } from "./ledger.ts";
 
 export interface HttpBuilderOptions {
   readonly name: string;
-  readonly token: string;
+  readonly token: () => string;
   /** Control planes; a call that fails goes to the next one. */
   readonly urls: () => readonly string[];
   readonly key: KeyFile;

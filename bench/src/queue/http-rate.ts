@@ -1,7 +1,7 @@
 // Builds a second over HTTP: builders claim, beat and publish against one control plane.
 import { join } from "node:path";
 import { type Client, createClient } from "@shoal/api/client";
-import { createKey } from "@shoal/trust/key-file";
+import { enroll } from "@shoal/trust/enroll.test-kit";
 import { rounded } from "../result.ts";
 import { makeKeys, startControlPlane } from "./control-planes.ts";
 import { createDatabase } from "./database.ts";
@@ -12,11 +12,11 @@ import type { QueueOptions } from "./options.ts";
 /** A home region with a seeder that only its address is known of, and a project. */
 export async function prepareFleet(admin: Client, url: string): Promise<void> {
   await admin.regions.create({ name: "home", home: true });
+  const connect = (token: () => string): Client => createClient({ url, token });
   const seeder = { role: "seeder", name: "seeder", region: "home" } as const;
-  const { token } = await admin.tokens.create(seeder);
-  await createClient({ url, token }).seeder.register({
+  const { client } = await enroll(admin, connect, seeder);
+  await client.seeder.register({
     url: "https://127.0.0.1:1",
-    peerId: createKey().peerId,
     swarmAddresses: [],
     goalEpochMax: 0,
   });
@@ -26,6 +26,16 @@ export async function prepareFleet(admin: Client, url: string): Promise<void> {
     buildCommand: "true",
     artifactPath: "out",
   });
+}
+
+/** What a builder of this name presents from now on. */
+export async function enrollBuilder(
+  admin: Client,
+  url: string,
+  name: string,
+): Promise<() => string> {
+  const connect = (token: () => string): Client => createClient({ url, token });
+  return (await enroll(admin, connect, { role: "builder", name, region: "home" })).token;
 }
 
 export const commitOf = (index: number): string => index.toString(16).padStart(40, "0");
@@ -63,7 +73,7 @@ export async function measureHttp(
     const running: Promise<void>[] = [];
     for (let index = 0; index < options.builders; index += 1) {
       const name = `builder-${index}`;
-      const { token } = await plane.admin.tokens.create({ role: "builder", name });
+      const token = await enrollBuilder(plane.admin, plane.url, name);
       const urls = (): readonly string[] => [plane.url];
       const builder = new HttpBuilder({
         name,

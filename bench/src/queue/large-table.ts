@@ -6,7 +6,7 @@ import { startPostgres } from "@shoal/postgres/server";
 import { type Measured, rounded } from "../result.ts";
 import { adminToken, makeKeys, startControlPlane } from "./control-planes.ts";
 import { createDatabase, explainCalls, fillBuilds } from "./database.ts";
-import { prepareFleet } from "./http-rate.ts";
+import { enrollBuilder, prepareFleet } from "./http-rate.ts";
 import { leanFetch } from "./lean-fetch.ts";
 import { quantile } from "./ledger.ts";
 import { type QueueOptions, quiet } from "./options.ts";
@@ -51,7 +51,7 @@ async function request(
 ) {
   const fetch = leanFetch(32);
   const admin = createClient({ url, token: adminToken, fetch });
-  const { token } = await creator.tokens.create({ role: "builder", name: "bench" });
+  const token = await enrollBuilder(creator, url, "bench");
   const builder = createClient({ url, token, fetch }).builder;
   const took = { list: [] as number[], get: [] as number[], claim: [] as number[], failed: 0 };
   const timed = async (call: "list" | "get" | "claim", work: () => Promise<unknown>) => {

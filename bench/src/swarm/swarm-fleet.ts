@@ -98,9 +98,7 @@ export class SwarmFleet implements AsyncDisposable {
   /** Starts hosts until there are so many; they have joined the region when this resolves. */
   async startHosts(count: number): Promise<void> {
     const { progress } = this.#options;
-    const { token: joinToken } = await this.client.joinTokens.create({
-      ...{ region, usesMax: count, ttlMs: hourMs },
-    });
+    const joinToken = await this.#joinToken("host", count);
     const numbers = Array.from({ length: count }, (_unused, index) => index + 1);
     const waiting = numbers.slice(this.hosts.length).map((number) => `host-${number}`);
     const startNext = async (): Promise<void> => {
@@ -177,9 +175,9 @@ export class SwarmFleet implements AsyncDisposable {
 
   async #startSeeder(controlPlaneUrl: string): Promise<void> {
     const { address } = this.#options.place("seeder");
-    const { token } = await this.client.tokens.create({ role: "seeder", name: "seeder", region });
+    const joinToken = await this.#joinToken("seeder", 1);
     const started = await this.#start("seeder", "seeder", "seeder", {
-      ...{ stateDir: await this.#folder("seeder"), controlPlaneUrl, token },
+      ...{ name: "seeder", stateDir: await this.#folder("seeder"), controlPlaneUrl, joinToken },
       ...{ host: address, port: 0, ...this.#listen("seeder"), ...this.#trust() },
     });
     this.#seeder = started.process;
@@ -188,11 +186,16 @@ export class SwarmFleet implements AsyncDisposable {
   }
 
   async #startBuilder(controlPlaneUrl: string): Promise<void> {
-    const { token } = await this.client.tokens.create({ role: "builder", name: "builder" });
+    const joinToken = await this.#joinToken("builder", 1);
     await this.#start("builder", "builder", "control", {
-      ...{ name: "builder", workDir: await this.#folder("builder"), token, controlPlaneUrl },
+      ...{ name: "builder", workDir: await this.#folder("builder"), joinToken, controlPlaneUrl },
       ...{ keyFile: join(this.#dir, "keys", "builder.jwk"), sandbox: "none" },
     });
+  }
+
+  async #joinToken(role: "host" | "builder" | "seeder", usesMax: number): Promise<string> {
+    const input = { role, region, usesMax, ttlMs: hourMs };
+    return (await this.client.joinTokens.create(input)).token;
   }
 
   async #createProject(): Promise<void> {

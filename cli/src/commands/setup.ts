@@ -1,6 +1,6 @@
-// What an operator makes once: `shoal keys create`, `shoal region|project|service create`, tokens for
-// builders and seeders, and join tokens for hosts.
-import type { Command } from "commander";
+// What an operator makes once: `shoal keys create`, `shoal region|project|service create`, tokens of
+// people, and join tokens.
+import { type Command, Option } from "commander";
 import { hourMs } from "@shoal/core/units";
 import { makeFleetKeys } from "../fleet-keys.ts";
 import {
@@ -167,21 +167,7 @@ function addServices(program: Command, context: CommandContext): void {
 function addTokens(program: Command, context: CommandContext): void {
   const token = program
     .command("token")
-    .description("Tokens of builders, seeders and joining hosts; each is shown once");
-  commonOptions(token.command("create-builder"))
-    .argument("<name>")
-    .action(async (name: string, options: CommonOptions) => {
-      printSecret(await context.connect(options).tokens.create({ role: "builder", name }), options);
-    });
-  commonOptions(token.command("create-seeder"))
-    .argument("<name>")
-    .argument("<region>")
-    .action(async (name: string, region: string, options: CommonOptions) => {
-      printSecret(
-        await context.connect(options).tokens.create({ role: "seeder", name, region }),
-        options,
-      );
-    });
+    .description("Tokens of people, and of what joins; each is shown once");
   commonOptions(token.command("create-person"))
     .description("Let a person do some things with a token of their own")
     .argument("<name>")
@@ -210,18 +196,26 @@ function addTokens(program: Command, context: CommandContext): void {
       printAnswer(answer, options.json === true, ({ revoked }) => `${revoked} tokens ended`);
     });
   commonOptions(token.command("create-join"))
+    .description("Let hosts, builders or seeders join a region")
     .argument("<region>")
-    .option("--uses <number>", "hosts that may join with it", parseInteger, 1)
+    .addOption(
+      new Option("--role <role>", "what joins with it")
+        .choices(["host", "builder", "seeder"])
+        .default("host"),
+    )
+    .option("--uses <number>", "how many may join with it", parseInteger, 1)
     .option("--hours <number>", "how long it is good for", parseInteger, 24)
-    .option("--label <label=value...>", "labels that hosts get from it and can't change", [])
+    .option("--label <label=value...>", "labels that what joins gets from it and can't change", [])
     .action(async (region: string, options: JoinTokenOptions) => {
       const labels = parseLabels(options.label);
-      const input = { region, labels, usesMax: options.uses, ttlMs: options.hours * hourMs };
+      const { role, uses: usesMax, hours } = options;
+      const input = { role, region, labels, usesMax, ttlMs: hours * hourMs };
       printSecret(await context.connect(options).joinTokens.create(input), options);
     });
 }
 
 interface JoinTokenOptions extends CommonOptions {
+  readonly role: "host" | "builder" | "seeder";
   readonly uses: number;
   readonly hours: number;
   readonly label: readonly string[];

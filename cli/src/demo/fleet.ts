@@ -71,7 +71,7 @@ export async function startFleet(
   const seeders = await Promise.all(
     regions.map((region) => startSeeder(context, url, client, region)),
   );
-  await startBuilder(context, url, client);
+  await startBuilder(context, url, client, regions[0] ?? "");
   stage.update(0.5, `${seeders.length} seeders and a builder are there`);
   await startHosts(context, client, seeders, (share) =>
     stage.update(0.5 + share / 2, `host agents join`),
@@ -130,15 +130,13 @@ async function startSeeder(
   client: Client,
   region: string,
 ): Promise<StartedSeeder> {
-  const { token } = await client.tokens.create({
-    role: "seeder",
-    name: `seeder-${region}`,
-    region,
-  });
-  const child = await start(context, `seeder-${region}`, "seeder", (dir) => ({
+  const name = `seeder-${region}`;
+  const joinToken = await makeJoinToken(client, "seeder", region, 1);
+  const child = await start(context, name, "seeder", (dir) => ({
+    name,
     stateDir: dir,
     controlPlaneUrl,
-    token,
+    joinToken,
     port: 0,
     bulkEncrypted: !context.options.plain,
     trustFile: context.keys.trustFile,
@@ -151,13 +149,14 @@ async function startBuilder(
   context: FleetContext,
   controlPlaneUrl: string,
   client: Client,
+  region: string,
 ): Promise<Child> {
-  const { token } = await client.tokens.create({ role: "builder", name: "builder-1" });
+  const joinToken = await makeJoinToken(client, "builder", region, 1);
   return start(context, "builder-1", "builder", (dir) => ({
     name: "builder-1",
     workDir: dir,
     controlPlaneUrl,
-    token,
+    joinToken,
     keyFile: context.keys.builderKeyFile,
     sandbox: context.options.sandbox,
   }));
@@ -171,12 +170,7 @@ async function startHosts(
 ): Promise<void> {
   const joinTokens = new Map<string, string>();
   for (const { region } of seeders) {
-    const { token } = await client.joinTokens.create({
-      region,
-      usesMax: context.options.hosts,
-      ttlMs: hourMs,
-    });
-    joinTokens.set(region, token);
+    joinTokens.set(region, await makeJoinToken(client, "host", region, context.options.hosts));
   }
   const waiting = Array.from({ length: context.options.hosts }, (_unused, index) => index);
   let started = 0;
@@ -192,6 +186,15 @@ async function startHosts(
     }
   };
   await Promise.all(Array.from({ length: startsAtOnce }, startNext));
+}
+
+async function makeJoinToken(
+  client: Client,
+  role: "host" | "builder" | "seeder",
+  region: string,
+  usesMax: number,
+): Promise<string> {
+  return (await client.joinTokens.create({ role, region, usesMax, ttlMs: hourMs })).token;
 }
 
 async function startHost(

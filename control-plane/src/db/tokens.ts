@@ -1,44 +1,14 @@
-// Tokens of builders and seeders, join tokens of hosts, and the hosts that joined. Only SHA-256
-// hashes of secrets come here.
+// Join tokens, and the hosts, builders and seeders that joined with them. Only SHA-256 hashes of secrets
+// come here.
 import type { Admission, JoinTokens } from "@shoal/api/seeder";
 import type { JoinToken } from "@shoal/core/trust/join-rule";
 import type { Queries } from "./connection.ts";
-
-export interface TokenOwner {
-  readonly role: "builder" | "seeder";
-  readonly name: string;
-  /** Null for builders. */
-  readonly region: string | null;
-}
-
-/** False when a seeder of that name is of another region. */
-export async function insertToken(
-  queries: Queries,
-  hash: Uint8Array,
-  owner: TokenOwner,
-): Promise<boolean> {
-  const inserted = await queries`
-    insert into tokens (hash, role, name, region)
-    select ${hash}, ${owner.role}, ${owner.name}, ${owner.region}
-    where not exists (
-      select from tokens where role = ${owner.role} and name = ${owner.name}
-        and region is distinct from ${owner.region})`;
-  return inserted.count > 0;
-}
-
-export async function findTokenOwner(
-  queries: Queries,
-  hash: Uint8Array,
-): Promise<TokenOwner | null> {
-  const [row] = await queries<TokenOwner[]>`
-    select role, name, region from tokens where hash = ${hash}`;
-  return row ?? null;
-}
 
 export async function insertJoinToken(
   queries: Queries,
   hash: Uint8Array,
   token: {
+    readonly role: JoinToken["role"];
     readonly region: string;
     readonly environment: string;
     readonly labels: Readonly<Record<string, string>>;
@@ -47,30 +17,35 @@ export async function insertJoinToken(
   },
 ): Promise<void> {
   await queries`
-    insert into join_tokens (hash, region, environment, labels, uses_max, expires_at)
-    values (${hash}, ${token.region}, ${token.environment}, ${queries.json(token.labels)},
+    insert into join_tokens (hash, role, region, environment, labels, uses_max, expires_at)
+    values (${hash}, ${token.role}, ${token.region}, ${token.environment}, ${queries.json(token.labels)},
       ${token.usesMax},
       now() + ${token.ttlMs} * interval '1 millisecond')`;
 }
 
 export interface Joining {
+  readonly role: JoinToken["role"];
   readonly peerId: string;
+  /** Its name, of whatever role. */
   readonly host: string;
-  readonly region: string;
+  /** Null: that of the token. */
+  readonly region: string | null;
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface Joined {
+  readonly region: string;
   readonly environment: string;
-  /** The host's own, and those of the token. */
+  /** Its own, and those of the token. */
   readonly labels: Readonly<Record<string, string>>;
 }
 
 /**
- * Lets a host in with a token, in one statement: the use is counted if and only if the member is
- * written. The same key, host and token again is a renewal: it costs no use, also after the token's
- * end. Null when the token doesn't let this host in; why is for `judgeJoin`.
+ * Lets a member in with a token, in one statement: the use is counted if and only if the member is
+ * written. The same key, name and token again is a renewal: it costs no use, also after the token's
+ * end. Null when the token doesn't let this one in; why is for `judgeJoin`. Fails on the index
+ * `members_named` when another key has the name of this builder or seeder.
  */
 export async function joinWithToken(
   queries: Queries,
@@ -82,40 +57,42 @@ export async function joinWithToken(
     with renewed as (
       update members set zone = ${joining.zone}, labels = ${labels} || token_labels
       where peer_id = ${joining.peerId} and host = ${joining.host}
-        and region = ${joining.region} and token_hash = ${hash}
-        and (${labels} || token_labels) @> ${labels}
-      returning environment, labels
+        and region = coalesce(${joining.region}, region) and token_hash = ${hash}
+        and role = ${joining.role} and (${labels} || token_labels) @> ${labels}
+      returning region, environment, labels
     ), used as (
       update join_tokens set uses = uses + 1
-      where hash = ${hash} and region = ${joining.region} and expires_at > now()
-        and uses < uses_max and (${labels} || labels) @> ${labels}
+      where hash = ${hash} and region = coalesce(${joining.region}, region) and expires_at > now()
+        and role = ${joining.role} and uses < uses_max and (${labels} || labels) @> ${labels}
         and not exists (select from renewed)
-      returning environment, labels
+      returning region, environment, labels
     ), joined as (
-      insert into members (peer_id, host, region, environment, zone, labels, token_hash, token_labels)
-      select ${joining.peerId}, ${joining.host}, ${joining.region}, environment, ${joining.zone},
-        ${labels} || labels, ${hash}, labels
+      insert into members
+        (peer_id, role, host, region, environment, zone, labels, token_hash, token_labels)
+      select ${joining.peerId}, ${joining.role}, ${joining.host}, region, environment,
+        ${joining.zone}, ${labels} || labels, ${hash}, labels
       from used
-      on conflict (peer_id) do update set host = excluded.host, region = excluded.region,
+      on conflict (peer_id) do update set role = excluded.role, host = excluded.host, region = excluded.region,
         environment = excluded.environment, zone = excluded.zone, labels = excluded.labels,
         token_hash = excluded.token_hash, token_labels = excluded.token_labels, joined_at = now()
-      returning environment, labels
+      returning region, environment, labels
     )
-    select environment, labels from renewed union all select environment, labels from joined`;
+    select region, environment, labels from renewed
+    union all select region, environment, labels from joined`;
   return row ?? null;
 }
 
 /** Null when nobody made such a token. */
 export async function findJoinToken(queries: Queries, hash: Uint8Array): Promise<JoinToken | null> {
   const [row] = await queries<(Omit<JoinToken, "expiresAtMs"> & { readonly expiresAt: Date })[]>`
-    select region, labels, uses_max - uses as "usesLeft", expires_at as "expiresAt"
+    select role, region, labels, uses_max - uses as "usesLeft", expires_at as "expiresAt"
     from join_tokens where hash = ${hash}`;
   if (row === undefined) return null;
   const { expiresAt, ...token } = row;
   return { ...token, expiresAtMs: expiresAt.getTime() };
 }
 
-/** Tokens of a region that still let somebody in, the newest first. */
+/** Tokens of a region that still let hosts in, the newest first. */
 export async function openJoinTokens(
   queries: Queries,
   region: string,
@@ -126,9 +103,20 @@ export async function openJoinTokens(
   >`
     select encode(hash, 'hex') as hash, environment, labels, uses_max - uses as "usesLeft",
       expires_at as "expiresAt"
-    from join_tokens where region = ${region} and expires_at > now() and uses < uses_max
+    from join_tokens where role = 'host' and region = ${region} and expires_at > now() and uses < uses_max
     order by created_at desc limit ${limit}`;
   return rows.map(({ expiresAt, ...token }) => ({ ...token, expiresAtMs: expiresAt.getTime() }));
+}
+
+/** Who has a name that one of its role alone has; null for nobody. */
+export async function findMemberNamed(
+  queries: Queries,
+  role: "builder" | "seeder",
+  name: string,
+): Promise<string | null> {
+  const [row] = await queries<{ peerId: string }[]>`
+    select peer_id as "peerId" from members where role = ${role} and host = ${name}`;
+  return row?.peerId ?? null;
 }
 
 /** Counts a host that was let in already, once. `overspent`: its token had no use left. */
@@ -146,7 +134,7 @@ export async function countAdmission(
     on conflict (peer_id) do update set host = excluded.host, region = excluded.region,
       environment = excluded.environment, zone = excluded.zone, labels = excluded.labels,
       token_hash = excluded.token_hash, token_labels = excluded.token_labels, joined_at = now()
-      where members.token_hash <> excluded.token_hash`;
+      where members.role = 'host' and members.token_hash <> excluded.token_hash`;
   if (written.count === 0) return "known";
   const used = await queries`
     update join_tokens set uses = uses + 1 where hash = ${tokenHash} and uses < uses_max`;

@@ -80,13 +80,10 @@ export async function storeRevocationList(queries: Queries, list: StoredList): P
       key_id = excluded.key_id, envelope = excluded.envelope`;
 }
 
-/** What a revoked peer came with goes as well: its join token, and a seeder's row and tokens. */
+/** What a revoked peer came with goes as well: its join token, and a seeder's row. */
 export async function dropCredentials(queries: Queries, peerId: string): Promise<void> {
   await queries`
     delete from join_tokens where hash in (select token_hash from members where peer_id = ${peerId})`;
-  await queries`
-    delete from tokens where role = 'seeder'
-      and name in (select name from seeders where peer_id = ${peerId})`;
   await queries`delete from seeders where peer_id = ${peerId}`;
   await queries`delete from members where peer_id = ${peerId}`;
 }

@@ -1,27 +1,23 @@
-// Owners of tokens, remembered for a moment: every call of a builder or seeder names one. That a token
-// isn't known is never remembered, so that a new one works at once.
+// Owners of people's tokens, remembered for a moment. That a token isn't known is never remembered, so that
+// a new one works at once.
 import { tokenKnownMs, tokensKnownMax } from "@shoal/core/limits";
 import type { Queries } from "../db/connection.ts";
 import { type Person, findPerson } from "../db/people.ts";
-import { type TokenOwner, findTokenOwner } from "../db/tokens.ts";
-
-type Owner = TokenOwner | Person;
 
 export class KnownTokens {
   readonly #database: Queries;
-  readonly #known = new Map<string, { readonly owner: Owner; readonly untilMs: number }>();
+  readonly #known = new Map<string, { readonly owner: Person; readonly untilMs: number }>();
 
   constructor(database: Queries) {
     this.#database = database;
   }
 
   /** The owner of the token with this SHA-256; null when there is none. */
-  async find(hash: Uint8Array): Promise<Owner | null> {
+  async find(hash: Uint8Array): Promise<Person | null> {
     const key = Buffer.from(hash).toString("base64");
     const known = this.#known.get(key);
     if (known !== undefined && known.untilMs > performance.now()) return known.owner;
-    const owner =
-      (await findTokenOwner(this.#database, hash)) ?? (await findPerson(this.#database, hash));
+    const owner = await findPerson(this.#database, hash);
     if (owner === null) return null;
     if (this.#known.size >= tokensKnownMax) this.#known.clear();
     this.#known.set(key, { owner, untilMs: performance.now() + tokenKnownMs });

@@ -3,7 +3,7 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
 /** `shoal_<kind>_` and 43 characters; the prefix lets scanners find leaked ones. */
-export function createToken(kind: "builder" | "seeder" | "person" | "join" | "webhook"): string {
+export function createToken(kind: "person" | "join" | "webhook"): string {
   return `shoal_${kind}_${randomBytes(32).toString("base64url")}`;
 }
 

@@ -4,9 +4,8 @@
 import type { passportAnswer, passportInput, registerInput, registered } from "@shoal/api/seeder";
 import type { SeederReport } from "@shoal/api/seeder";
 import { digest, toHex } from "@shoal/core/digest";
-import { ShoalError, remoteError } from "@shoal/core/error";
+import { ShoalError } from "@shoal/core/error";
 import { epochJumpMax, epochMax } from "@shoal/core/limits";
-import { judgeJoin } from "@shoal/core/trust/join-rule";
 import type { z } from "zod";
 import { type Queries, inTransaction } from "../db/connection.ts";
 import { raiseEpoch, readEpoch } from "../db/fleet.ts";
@@ -17,16 +16,15 @@ import {
   replaceHeldArtifacts,
   replaceServiceCounts,
 } from "../db/seeders.ts";
-import { findJoinToken, joinWithToken } from "../db/tokens.ts";
-import { isRevoked } from "../db/trust.ts";
+import { joinWithToken } from "../db/tokens.ts";
 import { notify } from "../db/wakeups.ts";
+import { refuseRevoked, whyNot } from "./joining.ts";
+import type { Member } from "./known-members.ts";
 import { hashToken } from "./secrets.ts";
 import { type TrustDeps, learnRevocations } from "./trust.ts";
 
-export interface SeederIdentity {
-  readonly name: string;
-  readonly region: string;
-}
+/** As its passport says it. */
+export type SeederIdentity = Pick<Member, "name" | "region" | "peerId">;
 
 export type SeederCallDeps = TrustDeps;
 
@@ -35,33 +33,18 @@ export async function register(
   seeder: SeederIdentity,
   input: z.output<typeof registerInput>,
 ): Promise<z.infer<typeof registered>> {
-  const { url, peerId, swarmAddresses } = input;
-  await requireUnrevoked(deps.database, peerId);
-  await learnRevocations(deps, seeder.region, input.revocations);
+  const { url, swarmAddresses } = input;
+  const { name, region, peerId } = seeder;
+  await learnRevocations(deps, region, input.revocations);
   await inTransaction(deps.database, async (queries) => {
-    await registerSeeder(queries, { ...seeder, url, peerId, swarmAddresses });
+    await registerSeeder(queries, { name, region, url, peerId, swarmAddresses });
     await riseAbove(deps, queries, seeder, input.goalEpochMax, false);
     await notify(queries, "plan");
     // Builders may have waited for a place to push to.
     await notify(queries, "queue");
   });
-  const passport = await deps.authority.issuePassport({
-    peerId,
-    host: seeder.name,
-    region: seeder.region,
-    zone: "default",
-    role: "seeder",
-    labels: {},
-    environment: null,
-  });
-  const delegation = await deps.authority.issueDelegation({ peerId, region: seeder.region });
-  return { region: seeder.region, passport, delegation };
-}
-
-/** A key that was shut out never comes back, whatever token it brings. */
-async function requireUnrevoked(queries: Queries, peerId: string): Promise<void> {
-  if (!(await isRevoked(queries, peerId))) return;
-  throw remoteError("passport_revoked", `${peerId} is revoked; join with a new key`);
+  const delegation = await deps.authority.issueDelegation({ peerId, region });
+  return { region, delegation };
 }
 
 export async function takeReport(
@@ -98,31 +81,13 @@ export async function admitHost(
 ): Promise<z.infer<typeof passportAnswer>> {
   const { joinToken, peerId, host, zone, labels } = input;
   const { region } = seeder;
-  const joining = { peerId, host, zone, labels, region };
-  await requireUnrevoked(deps.database, peerId);
+  const joining = { role: "host", peerId, host, zone, labels, region } as const;
+  await refuseRevoked(deps.database, peerId);
   const hash = hashToken(joinToken);
   const joined = await joinWithToken(deps.database, hash, joining);
   if (joined === null) throw await whyNot(deps, hash, joining);
-  const passport = await deps.authority.issuePassport({ ...joining, role: "host", ...joined });
+  const passport = await deps.authority.issuePassport({ ...joining, ...joined });
   return { passport, environment: joined.environment };
-}
-
-async function whyNot(
-  deps: SeederCallDeps,
-  hash: Uint8Array,
-  joining: Parameters<typeof judgeJoin>[1],
-): Promise<ShoalError> {
-  const token = await findJoinToken(deps.database, hash);
-  const judgment = judgeJoin(token, joining, deps.authority.nowMs());
-  // Somebody else may have taken the last use, or given one back, in between.
-  const late = new ShoalError("join_token_used_up", "The join token was just used up.", {
-    blame: "remote",
-  });
-  const { code, message } = judgment.type === "refused" ? judgment.error : late;
-  return new ShoalError(code, message, {
-    blame: "remote",
-    hint: "Make a new one: shoal token create-join.",
-  });
 }
 
 /**

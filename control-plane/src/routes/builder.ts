@@ -1,5 +1,6 @@
-// Routes of builders. Who holds a lease is the name of the token that took it.
+// Routes of builders. Who holds a lease is the name in the passport that took it: one key alone has it.
 import { builderRoutes } from "@shoal/api/routes";
+import { remoteError } from "@shoal/core/error";
 import type { AppDeps } from "../app.ts";
 import type { LeaseProof } from "../db/build-queue.ts";
 import { noteDraining } from "../db/builders.ts";
@@ -14,7 +15,12 @@ import { requireToldBefore } from "../operations/refused-call.ts";
 
 export function serveBuilderRoutes(app: App, deps: AppDeps): void {
   serveRoute(app, deps, builderRoutes.lease, async ({ principal, body, signal }) => ({
-    lease: await leaseBuild(deps, nameOf(principal), body, signal),
+    lease: await leaseBuild(
+      deps,
+      nameOf(principal),
+      { ...body, labels: labelsOf(principal, body.labels) },
+      signal,
+    ),
   }));
   serveRoute(app, deps, builderRoutes.drain, async ({ principal, body }) => {
     await noteDraining(deps.database, body.builder, nameOf(principal));
@@ -56,4 +62,15 @@ function leaseOf(
 /** The route's role is `builder`: nobody else gets here. */
 function nameOf(principal: Principal): string {
   return "name" in principal ? principal.name : "";
+}
+
+/** The builder's own, and those of its join token, of which it may say nothing else. */
+function labelsOf(
+  principal: Principal,
+  own: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const given = principal.role === "builder" ? principal.labels : {};
+  const wrong = Object.keys(given).find((label) => (own[label] ?? given[label]) !== given[label]);
+  if (wrong === undefined) return { ...own, ...given };
+  throw remoteError("join_labels_wrong", `The join token gave label ${wrong} another value.`);
 }

@@ -1,5 +1,6 @@
 // Routes of what is set up once: projects, regions, services, tokens; and the hosts there are.
-import { hosts, projects, regions, services, tokens } from "@shoal/api/routes";
+import { tokens } from "@shoal/api/member-routes";
+import { hosts, projects, regions, services } from "@shoal/api/routes";
 import { ShoalError } from "@shoal/core/error";
 import type { AppDeps } from "../app.ts";
 import { type Queries, inTransaction, isForeignKeyViolation } from "../db/connection.ts";
@@ -8,7 +9,7 @@ import { deletePerson, insertPerson } from "../db/people.ts";
 import { findProject, insertProject, listProjects } from "../db/projects.ts";
 import { findRegion, insertRegion, listRegions, updateRegion } from "../db/regions.ts";
 import { findService, insertService, listServices } from "../db/services.ts";
-import { insertJoinToken, insertToken } from "../db/tokens.ts";
+import { insertJoinToken } from "../db/tokens.ts";
 import { notify } from "../db/wakeups.ts";
 import { type App, serveRoute } from "../http/serve-route.ts";
 import { listHosts } from "../operations/list-hosts.ts";
@@ -88,15 +89,8 @@ async function requireEnvironment(queries: Queries, name: string): Promise<void>
 function serveTokens(app: App, deps: AppDeps): void {
   const { database } = deps;
   serveRoute(app, deps, tokens.create, async ({ body }) => {
-    const token = createToken(body.role);
-    if (body.role === "person") {
-      await insertPerson(database, hashToken(token), body);
-      return { token };
-    }
-    const region = body.role === "seeder" ? body.region : null;
-    const owner = { role: body.role, name: body.name, region };
-    const inserted = await needRegion(region, insertToken(database, hashToken(token), owner));
-    if (!inserted) throw taken("seeder of another region called", body.name);
+    const token = createToken("person");
+    await insertPerson(database, hashToken(token), body);
     return { token };
   });
   serveRoute(app, deps, tokens.revokePerson, async ({ body }) => {

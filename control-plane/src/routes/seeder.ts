@@ -1,4 +1,4 @@
-// Routes of seeders. Name and region come from the token, never from what is sent.
+// Routes of seeders. Name, region and key come from the passport, never from what is sent.
 import { seederRoutes } from "@shoal/api/routes";
 import { assert } from "@shoal/core/error";
 import type { AppDeps } from "../app.ts";
@@ -34,8 +34,8 @@ export function serveSeederRoutes(app: App, deps: AppDeps): void {
   );
 }
 
-/** Name and region of the seeder whose token it is. */
+/** The seeder whose passport it is. */
 export function seederOf(principal: Principal): SeederIdentity {
-  assert(principal.role === "seeder" && principal.region !== null, "only seeders come here");
-  return { name: principal.name, region: principal.region };
+  assert(principal.role === "seeder", "only seeders come here");
+  return principal;
 }

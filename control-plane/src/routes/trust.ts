@@ -20,7 +20,7 @@ export function serveTrustRoutes(app: App, deps: AppDeps): void {
   });
   serveRoute(app, deps, trustRoutes.revoke, async ({ body }) => {
     const revocation = await revokePeer(deps, body.peerId);
-    deps.tokens.forget();
+    deps.members.forget();
     return revocation;
   });
   serveRoute(app, deps, trustRoutes.revocations, async () => ({

@@ -21,6 +21,7 @@ export class ModelHost {
   readonly faults: string[] = [];
   readonly #isBad: (release: string) => boolean;
   readonly #fetchMs: (release: string) => number;
+  readonly #misread: (goal: Goal) => Goal;
   #machine: Activation;
   #durable: DurableActivation = { failed: null, proven: [] };
   #goal: Goal | null = null;
@@ -34,11 +35,14 @@ export class ModelHost {
     region: string,
     isBad: (release: string) => boolean,
     fetchMs: (release: string) => number,
+    /** For showing that the checks see a machine that is wrong. */
+    misread: (goal: Goal) => Goal = (goal) => goal,
   ) {
     this.id = id;
     this.region = region;
     this.#isBad = isBad;
     this.#fetchMs = fetchMs;
+    this.#misread = misread;
     this.#machine = new Activation(id, this.#durable);
   }
 
@@ -46,7 +50,7 @@ export class ModelHost {
     if (this.#goal !== null && goal.generation < this.#goal.generation) return;
     this.#goal = goal;
     for (const release of [goal.run, goal.fallback]) if (release) this.#named.add(release.id);
-    this.#machine.handle({ type: "goalAccepted", goal, selected: true }, 0);
+    this.#tellGoal(goal, 0);
   }
 
   /** A moment passes: fetches end, orders are carried out, health is checked. */
@@ -74,7 +78,7 @@ export class ModelHost {
     const running = this.#program;
     if (running !== null) this.#machine.handle({ type: "programFound", release: running }, now);
     const goal = this.#goal;
-    if (goal !== null) this.#machine.handle({ type: "goalAccepted", goal, selected: true }, now);
+    if (goal !== null) this.#tellGoal(goal, now);
   }
 
   report(): HostReportModel {
@@ -90,6 +94,10 @@ export class ModelHost {
   isHealthyWith(release: string): boolean {
     const { running, healthy, failed } = this.report();
     return running === release && healthy && failed?.release !== release;
+  }
+
+  #tellGoal(goal: Goal, now: number): void {
+    this.#machine.handle({ type: "goalAccepted", goal: this.#misread(goal), selected: true }, now);
   }
 
   #carryOut(now: number): void {

@@ -3,22 +3,29 @@ import { countingSeeder, judgeJoin, type JoinToken } from "./join-rule.ts";
 
 const nowMs = 1_000_000;
 const token: JoinToken = {
+  role: "host",
   region: "north",
   labels: { pool: "web" },
   usesLeft: 1,
   expiresAtMs: nowMs + 1,
 };
-const host = { region: "north", labels: {} };
+const host = { role: "host", region: "north", labels: {} } as const;
 
 const cases = [
   ["a token that nobody knows", null, host, "join_token_invalid"],
   ["another region", token, { ...host, region: "south" }, "join_token_region_wrong"],
+  ["another role", token, { ...host, role: "builder" }, "join_token_role_wrong"],
   ["another value of a label", token, { ...host, labels: { pool: "db" } }, "join_labels_wrong"],
   ["an ended token", { ...token, expiresAtMs: nowMs }, host, "join_token_expired"],
   ["a used token", { ...token, usesLeft: 0 }, host, "join_token_used_up"],
 ] as const;
 test.for(cases)("%s isn't let in", ([, given, joining, code]) => {
   expect(judgeJoin(given, joining, nowMs)).toMatchObject({ type: "refused", error: { code } });
+});
+
+test("who names no region gets the token's", () => {
+  const joining = { ...host, region: null };
+  expect(judgeJoin(token, joining, nowMs)).toMatchObject({ type: "admitted" });
 });
 
 test("a host gets the token's labels, and keeps what the token doesn't name", () => {

@@ -8,6 +8,7 @@ type Labels = Readonly<Record<string, string>>;
 
 /** What is known of a join token beside its hash. */
 export interface JoinToken {
+  readonly role: "host" | "builder" | "seeder";
   readonly region: string;
   /** A host that joins with it has these; where one is named here, it may bring no other value. */
   readonly labels: Labels;
@@ -20,14 +21,21 @@ export type JoinJudgment =
   | { readonly type: "admitted"; readonly labels: Labels }
   | { readonly type: "refused"; readonly error: ShoalError };
 
-/** Judges a host that brings a token; null is a token that nobody knows. */
-export function judgeJoin(
-  token: JoinToken | null,
-  host: { readonly region: string; readonly labels: Labels },
-  nowMs: number,
-): JoinJudgment {
+/** Who brings a token. */
+export interface Joiner {
+  readonly role: JoinToken["role"];
+  /** Null: that of the token. */
+  readonly region: string | null;
+  readonly labels: Labels;
+}
+
+/** Judges who brings a token; null is a token that nobody knows. */
+export function judgeJoin(token: JoinToken | null, host: Joiner, nowMs: number): JoinJudgment {
   if (token === null) return refused("join_token_invalid", "The join token is unknown.");
-  if (token.region !== host.region) {
+  if (token.role !== host.role) {
+    return refused("join_token_role_wrong", `The join token is for a ${token.role}.`);
+  }
+  if (host.region !== null && token.region !== host.region) {
     return refused("join_token_region_wrong", `The join token is for region ${token.region}.`);
   }
   const wrong = Object.keys(token.labels).find(
@@ -38,7 +46,7 @@ export function judgeJoin(
   }
   if (nowMs >= token.expiresAtMs) return refused("join_token_expired", "The join token has ended.");
   if (token.usesLeft < 1) {
-    return refused("join_token_used_up", "The join token has let in as many hosts as it may.");
+    return refused("join_token_used_up", "The join token has let in as many as it may.");
   }
   return { type: "admitted", labels: { ...host.labels, ...token.labels } };
 }

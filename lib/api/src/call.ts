@@ -20,8 +20,8 @@ export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 export interface CallConfig {
   /** Where the control plane listens, without `/v1`. */
   readonly url: string;
-  /** Bearer token; null for the few calls that need none. */
-  readonly token: string | null;
+  /** Bearer token, or what makes one for each call; null where only calls are made that need none. */
+  readonly token: string | null | (() => string);
   readonly fetch: Fetch;
 }
 
@@ -101,15 +101,21 @@ function urlOf(config: CallConfig, route: Route, input: CallInput<Route>): strin
 }
 
 function headersOf(config: CallConfig, route: Route): Record<string, string> {
+  const token = typeof config.token === "function" ? tokenFor(config.token, route) : config.token;
   return {
     accept: "application/json, application/problem+json, text/plain",
-    ...(config.token === null ? {} : { authorization: `Bearer ${config.token}` }),
+    ...(token === null ? {} : { authorization: `Bearer ${token}` }),
     ...(route.body === null
       ? {}
       : {
           "content-type": route.body === rawBytes ? "application/octet-stream" : "application/json",
         }),
   };
+}
+
+/** Who has no passport yet may still make the calls that need none: joining is one. */
+function tokenFor(make: () => string, route: Route): string | null {
+  return route.role === "any" ? null : make();
 }
 
 function bodyOf(route: Route, body: unknown): string | Uint8Array<ArrayBuffer> {

@@ -3,13 +3,14 @@
 import { type Fetch, type CallConfig, call, callRaw, decode } from "./call.ts";
 import type { AnswerOf, BodyInputOf, BodyOf, QueryInputOf, Route } from "./route.ts";
 import { builds, commitStatuses, webhooks } from "./build-routes.ts";
+import { members, tokens } from "./member-routes.ts";
 import * as routes from "./routes.ts";
 import { seederTrustRoutes, trustRoutes } from "./trust-routes.ts";
 
 export interface ClientOptions {
   readonly url: string;
-  /** Bearer token; without one only public calls answer. */
-  readonly token: string | null;
+  /** Bearer token, or what makes one for each call; without one only public calls answer. */
+  readonly token: string | null | (() => string);
   /** Instead of the platform's fetch: pinned certificates, tests. */
   readonly fetch?: Fetch;
 }
@@ -38,13 +39,17 @@ export function createClient(options: ClientOptions) {
   };
   return {
     ...peopleMethods(config),
+    members: {
+      join: poster(config, members.join),
+      renew: (options?: CallOptions) => call(config, members.renew, { ...options }),
+    },
     builder: builderMethods(config),
     seeder: seederMethods(config),
   };
 }
 
 function peopleMethods(config: CallConfig) {
-  const { projects, regions, services, rollouts, hosts, tokens } = routes;
+  const { projects, regions, services, rollouts, hosts } = routes;
   return {
     projects: {
       create: poster(config, projects.create),

@@ -1,6 +1,11 @@
 // What people and the CLI say to the control plane (docs/PROTOCOL.md, "Control plane").
 import { parseNetworkHost } from "@shoal/core/build/network-host";
-import { branchesMax, prepareHostsMax, prepareLockFilesMax } from "@shoal/core/limits";
+import {
+  branchesMax,
+  prepareHostsMax,
+  prepareLockFilesMax,
+  tokenBytesMax,
+} from "@shoal/core/limits";
 import { z } from "zod";
 import {
   artifactCid,
@@ -327,23 +332,28 @@ export const quarantine = z.strictObject({
   since: instant,
 });
 
-export const tokenInput = z.discriminatedUnion("role", [
-  z.strictObject({ role: z.literal("builder"), name }),
-  z.strictObject({ role: z.literal("seeder"), name, region: name }),
-  z.strictObject({
-    role: z.literal("person"),
-    name,
-    permissions: z.array(grantedPermission).min(1).max(32),
-    ttlMs: millis.min(1000).default(90 * 24 * 3_600_000),
-  }),
-]);
+export const tokenInput = z.strictObject({
+  role: z.literal("person"),
+  name,
+  permissions: z.array(grantedPermission).min(1).max(32),
+  ttlMs: millis.min(1000).default(90 * 24 * 3_600_000),
+});
 export const joinTokenInput = z.strictObject({
+  /** What joins with it, and nothing else does. */
+  role: z.enum(["host", "builder", "seeder"]).default("host"),
   region: name,
   environment: name.default("production"),
-  /** Hosts that join with it have these labels and can't have others of the same names. */
+  /** What joins with it has these labels and can't have others of the same names. */
   labels: labels.default({}),
   usesMax: z.int().min(1).max(1_000_000),
   ttlMs: millis.min(1000),
+});
+/** Of a builder or seeder; the region is its join token's. */
+export const memberPassport = z.strictObject({
+  passport: z.string().max(tokenBytesMax),
+  region: name,
+  /** Milliseconds since 1970. */
+  expiresAtMs: z.int(),
 });
 /** The secret is shown once; the database has its hash. */
 export const secret = z.strictObject({ token: z.string() });

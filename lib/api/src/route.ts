@@ -4,8 +4,8 @@
 import type { z } from "zod";
 import type { Permission } from "./environments.ts";
 
-/** Who may call: anybody, or the bearer of a token of that role. */
-export type Role = "any" | "admin" | "builder" | "seeder";
+/** Who may call: anybody, the bearer of an admin's or a person's token, or a member with a passport. */
+export type Role = "any" | "admin" | "builder" | "seeder" | "member";
 export type Method = "GET" | "POST" | "PATCH";
 
 /** A body or answer that isn't JSON. */

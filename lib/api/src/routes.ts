@@ -6,6 +6,7 @@ import * as builder from "./builder.ts";
 import * as plane from "./control-plane.ts";
 import * as environment from "./environments.ts";
 import { count, name, page, releaseId } from "./names.ts";
+import { members, tokens } from "./member-routes.ts";
 import { type Route, rawBytes } from "./route.ts";
 import { byId, byService, pageQuery, paging, row } from "./row.ts";
 import * as seeder from "./seeder.ts";
@@ -226,32 +227,6 @@ export const hosts = {
   }),
 };
 
-export const tokens = {
-  create: row({
-    method: "POST",
-    path: "/tokens",
-    summary: "Makes a token for a builder, a seeder or a person; shown once.",
-    body: plane.tokenInput,
-    answer: plane.secret,
-    status: 201,
-  }),
-  revokePerson: row({
-    method: "POST",
-    path: "/tokens/revoke",
-    summary: "Ends all tokens of a person.",
-    body: z.strictObject({ name }),
-    answer: z.strictObject({ revoked: count }),
-  }),
-  createJoin: row({
-    method: "POST",
-    path: "/join-tokens",
-    summary: "Makes a token that lets hosts join a region; shown once.",
-    body: plane.joinTokenInput,
-    answer: plane.secret,
-    status: 201,
-  }),
-};
-
 export const builderRoutes = {
   lease: row({
     role: "builder",
@@ -383,6 +358,7 @@ export function allRoutes(): readonly (readonly [operation: string, route: Route
     rollouts,
     hosts,
     tokens,
+    members,
     builds,
     webhooks,
     trust: trustRoutes,

@@ -29,7 +29,6 @@ import { trustEdition } from "./trust.ts";
 export const registerInput = z.strictObject({
   /** Where hosts, builders and other seeders reach it: https. */
   url: httpUrl,
-  peerId,
   swarmAddresses: z.array(multiaddr).max(16),
   /** The highest goal epoch on its disk: a restored control plane must go above it. */
   goalEpochMax: count,
@@ -37,14 +36,10 @@ export const registerInput = z.strictObject({
   revocations: z.array(envelope).max(revocationListsMax).readonly().default([]),
 });
 /**
- * `passport` is the seeder's own, of the role `seeder`, and `delegation` its leave to issue passports to
- * hosts of its region; registering again before they end renews both.
+ * `delegation` is leave to issue passports to hosts of the region; registering again before it ends
+ * renews it. Name, region and peer id are those of the passport that the seeder calls with.
  */
-export const registered = z.strictObject({
-  region: name,
-  passport: z.string(),
-  delegation: z.string(),
-});
+export const registered = z.strictObject({ region: name, delegation: z.string() });
 
 /** Of the grant that a builder pushes with. */
 export const leaseCheckInput = z.strictObject({ fence: z.string().regex(/^[0-9]{1,19}$/) });

@@ -12,7 +12,12 @@ import { kibibyte } from "@shoal/core/units";
 import { createLog } from "@shoal/daemon/log";
 import { createCertificate } from "@shoal/trust/certificate";
 import { createKey, type KeyFile } from "@shoal/trust/key-file";
-import { issuePassport, type PassportFacts, verifyPassport } from "@shoal/trust/passport";
+import {
+  issuePassport,
+  type PassportFacts,
+  swarmRoles,
+  verifyPassport,
+} from "@shoal/trust/passport";
 import { createSigners, nowMs, type Signers, trustOf } from "@shoal/trust/signers.test-kit";
 import { createPeerNode, type PeerNodeConfig, type PeerNodeDeps } from "./node.ts";
 import type { ArtifactStorage, Membership, PeerCandidate, PeerNode } from "./peer-node.ts";
@@ -129,7 +134,12 @@ export class Fleet {
         key,
         passport: () => (options.hasPassport?.() === false ? "" : passport),
         verifyPassport: async (jws, peerId) => {
-          const verified = await verifyPassport(jws, trust, { nowMs, peerId, isRevoked });
+          const verified = await verifyPassport(jws, trust, {
+            nowMs,
+            peerId,
+            roles: swarmRoles,
+            isRevoked,
+          });
           // The signers of the test kit live in a year of their own.
           return { ...verified, expiresAtMs: verified.expiresAtMs - nowMs + Date.now() };
         },

@@ -2,7 +2,7 @@ import { peerIdOf } from "@shoal/core/peer-id";
 import { describe, expect, test } from "vitest";
 import { issueDelegation, type Delegation } from "./delegation.ts";
 import { createKey, type KeyFile } from "./key-file.ts";
-import { issuePassport, verifyPassport, type PassportFacts } from "./passport.ts";
+import { issuePassport, swarmRoles, verifyPassport, type PassportFacts } from "./passport.ts";
 import { codeOf, createSigners, nowMs, trustOf } from "./signers.test-kit.ts";
 
 const signers = createSigners();
@@ -12,7 +12,7 @@ const seeder = createKey();
 const host = createKey();
 const hourMs = 3_600_000;
 const nobody = (): boolean => false;
-const check = { nowMs, peerId: host.peerId, isRevoked: nobody };
+const check = { nowMs, peerId: host.peerId, roles: swarmRoles, isRevoked: nobody };
 
 const delegate = (change: Partial<Delegation> = {}, key: KeyFile = passports, atMs = nowMs) =>
   issueDelegation(key, { peerId: seeder.peerId, region: "north", ...change }, hourMs, atMs);
@@ -53,6 +53,7 @@ describe("a passport that a seeder issued under its delegation", () => {
       issued(delegate(), { region: "south" }),
     ],
     ["that makes another seeder", "delegation_exceeded", issued(delegate(), { role: "seeder" })],
+    ["that makes a builder", "delegation_exceeded", issued(delegate(), { role: "builder" })],
     [
       "under a delegation that has ended",
       "delegation_expired",

@@ -9,7 +9,7 @@ import { envelope as envelopeSchema } from "@shoal/api/names";
 import { expect, test } from "vitest";
 import { verifyGoal } from "./goal-envelope.ts";
 import { verifyGrant } from "./grant.ts";
-import { verifyPassport } from "./passport.ts";
+import { swarmRoles, verifyPassport } from "./passport.ts";
 import { checkClaims } from "./payload.ts";
 import { verifyStatement } from "./statement.ts";
 import { followChain } from "./trust-chain.ts";
@@ -73,7 +73,8 @@ const kinds: readonly Kind[] = [
   },
   {
     name: "passport.jws",
-    open: (bytes) => verifyPassport(textOf(bytes), trust, { nowMs, peerId, isRevoked }),
+    open: (bytes) =>
+      verifyPassport(textOf(bytes), trust, { nowMs, peerId, roles: swarmRoles, isRevoked }),
     says: { host: "host-1", role: "host", environment: "production", labels: { role: "web" } },
   },
   {

@@ -11,16 +11,19 @@ import { z } from "zod";
 import { verifyDelegation, type VerifiedDelegation } from "./delegation.ts";
 import type { KeyFile } from "./key-file.ts";
 import { checkClaims } from "./payload.ts";
-import { openToken, signToken } from "./token.ts";
+import { openToken, readClaims, signToken } from "./token.ts";
 import type { TrustDocument } from "./trust-document.ts";
 import { findTrustedKey, requireAllowed, type TrustedKey } from "./trusted-keys.ts";
+
+/** What the bearer is. A builder's passport opens no link and shows no goals: it is for the control plane. */
+export type PassportRole = "host" | "seeder" | "builder";
 
 export interface PassportFacts {
   readonly peerId: PeerId;
   readonly host: HostId;
   readonly region: string;
   readonly zone: string;
-  readonly role: "host" | "seeder";
+  readonly role: PassportRole;
   readonly labels: Readonly<Record<string, string>>;
   /** The one environment whose goals the bearer may see; null for all, as seeders have it. */
   readonly environment: string | null;
@@ -38,7 +41,7 @@ const claims = z.object({
   host: hostId,
   region: name,
   zone: name,
-  role: z.enum(["host", "seeder"]),
+  role: z.enum(["host", "seeder", "builder"]),
   labels,
   env: name.optional(),
   del: z.string().max(tokenBytesMax).optional(),
@@ -68,21 +71,26 @@ export async function issuePassport(
 
 export interface PassportCheck {
   readonly nowMs: number;
-  /** Whose key the connection proved. */
-  readonly peerId: PeerId;
+  /** Whose key the connection proved; null where the passport's own key is proved right afterwards. */
+  readonly peerId: PeerId | null;
+  /** Who may come to where it is shown. */
+  readonly roles: readonly PassportRole[];
   readonly isRevoked: (peerId: PeerId) => boolean;
 }
+
+/** Members of a swarm. */
+export const swarmRoles: readonly PassportRole[] = ["host", "seeder"];
 
 /**
  * Verifies a passport of the peer that a connection proved.
  * @throws ShoalError `passport_invalid`, `passport_expired`, `passport_too_early`, `passport_peer_wrong`,
- *   `passport_revoked`, `delegation_exceeded`, `signature_invalid`, `signature_key_unknown`, of
+ *   `passport_role_wrong`, `passport_revoked`, `delegation_exceeded`, `signature_invalid`, `signature_key_unknown`, of
  *   `verifyDelegation`, or of `requireAllowed`.
  */
 export async function verifyPassport(
   passport: string,
   trust: TrustDocument,
-  { nowMs, peerId, isRevoked }: PassportCheck,
+  { nowMs, peerId, roles, isRevoked }: PassportCheck,
 ): Promise<Passport> {
   const lookup = (
     id: string,
@@ -99,17 +107,30 @@ export async function verifyPassport(
   if (key.type === "key")
     requireAllowed(trust, [key], { use: "passports", region: facts.region }, nowMs);
   else requireDelegated(key.delegation, facts);
-  if (sub !== peerId) {
+  if (peerId !== null && sub !== peerId) {
     throw remoteError("passport_peer_wrong", `the passport is of ${sub}, not of ${peerId}`);
   }
+  if (!roles.includes(facts.role)) {
+    throw remoteError("passport_role_wrong", `a ${facts.role} has no business here`);
+  }
   const issuer = key.type === "key" ? null : key.delegation.peerId;
-  for (const revoked of [peerId, issuer]) {
+  for (const revoked of [sub, issuer]) {
     if (revoked === null || !isRevoked(revoked)) continue;
     throw remoteError("passport_revoked", `${revoked} is revoked`);
   }
   const endMs = key.type === "key" ? key.notAfterMs : key.delegation.expiresAtMs;
   const expiresAtMs = Math.min(opened.expiresAtMs, endMs);
   return { ...facts, peerId: sub, environment: env ?? null, issuer, expiresAtMs };
+}
+
+/**
+ * What a passport of one's own says, from one's own disk, where it was verified before: nothing is checked
+ * but its form, so it's no proof of anything. Throws `passport_invalid`.
+ */
+export function readOwnPassport(passport: string): PassportFacts {
+  const facts = checkClaims(readClaims(passport, "passport"), claims, "passport_invalid");
+  const { sub: peerId, env: environment = null, del: _delegation, ...rest } = facts;
+  return { ...rest, peerId, environment };
 }
 
 type Issuer =

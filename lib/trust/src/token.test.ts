@@ -3,7 +3,7 @@ import { SignJWT, UnsecuredJWT, base64url, importJWK } from "jose";
 import { describe, expect, test } from "vitest";
 import { type GrantFacts, issueGrant, verifyGrant } from "./grant.ts";
 import { type KeyFile, createKey } from "./key-file.ts";
-import { type PassportFacts, issuePassport, verifyPassport } from "./passport.ts";
+import { type PassportFacts, issuePassport, swarmRoles, verifyPassport } from "./passport.ts";
 import { codeOf, createSigners, nowMs, trustOf } from "./signers.test-kit.ts";
 
 const signers = createSigners();
@@ -67,6 +67,7 @@ const ownHead = base64url.encode(
   }),
 );
 const passportRefusals = [
+  ["of a builder", "passport_role_wrong", await issueWith({ role: "builder" })],
   ["of another peer", "passport_peer_wrong", await issueWith({ peerId: createKey().peerId })],
   ["by a key that nobody lists", "signature_key_unknown", await issueWith({}, stranger)],
   ["by a builder's key", "key_not_allowed", await issueWith({}, builder)],
@@ -122,7 +123,7 @@ const passportRefusals = [
 ] as const;
 
 describe("passport", () => {
-  const expected = { nowMs, peerId, isRevoked };
+  const expected = { nowMs, peerId, roles: swarmRoles, isRevoked };
   test("gives its facts and its end to whoever proved the peer id", async () => {
     const passport = await verifyPassport(await issueWith(), trust, expected);
     expect(passport).toEqual({ ...facts, issuer: null, expiresAtMs: nowMs + minuteMs });
@@ -133,7 +134,7 @@ describe("passport", () => {
   test("may be a little early or late, as two clocks differ, and not more", async () => {
     const passport = await issueWith();
     const at = (ms: number) =>
-      codeOf(() => verifyPassport(passport, trust, { nowMs: ms, peerId, isRevoked }));
+      codeOf(() => verifyPassport(passport, trust, { ...expected, nowMs: ms }));
     expect(await at(nowMs - clockSkewMs)).toMatchObject({ host: "host-1" });
     expect(await at(nowMs - clockSkewMs - 1000)).toBe("passport_too_early");
     expect(await at(nowMs + minuteMs + clockSkewMs - 1000)).toMatchObject({ host: "host-1" });

@@ -1,5 +1,5 @@
-// Compact JWS tokens: what passports, delegations and grants have in common. Keys of the trust document
-// sign them; which key that is, or stands behind it, is for the caller to find.
+// Compact JWS tokens: what passports, delegations, grants, calls and join requests have in common. Which key
+// has to have signed one is for the caller to find.
 // One algorithm (EdDSA), one `typ` for each kind, one spelling (strict base64url), bounded length.
 import { remoteError } from "@shoal/core/error";
 import { clockSkewMs, tokenBytesMax } from "@shoal/core/limits";
@@ -16,7 +16,7 @@ import type { KeyFile } from "./key-file.ts";
 import type { TrustedKey } from "./trusted-keys.ts";
 
 /** Error codes of a kind are `<kind>_invalid`, `<kind>_expired` and `<kind>_too_early`. */
-export type TokenKind = "passport" | "delegation" | "grant";
+export type TokenKind = "passport" | "delegation" | "grant" | "call" | "join";
 
 const algorithm = "EdDSA";
 
@@ -89,6 +89,11 @@ export async function openToken<Key extends Pick<TrustedKey, "publicKey">>(
   } catch (error) {
     throw explain(error, kind);
   }
+}
+
+/** The claims of a well-formed token; nothing is verified. */
+export function readClaims(token: string, kind: TokenKind): Readonly<Record<string, unknown>> {
+  return peek(token, kind).claims;
 }
 
 /** The key id in a well-formed token's header, and its claims; nothing is verified yet. */

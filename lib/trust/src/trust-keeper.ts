@@ -42,8 +42,11 @@ export interface TrustKeeperConfig {
   readonly rootPublicKey: string;
 }
 
-/** Dates of what is on our own disk were judged when it was taken. */
-const undatedMs = 0;
+/**
+ * The time by which to judge what is on one's own disk: its dates were judged when it was taken. So a reboot
+ * after the trust document has ended changes nothing in what a process does, nor in what it refuses.
+ */
+export const undatedMs = 0;
 
 export class TrustKeeper {
   readonly #deps: TrustKeeperDeps;

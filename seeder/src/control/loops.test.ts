@@ -14,6 +14,7 @@ import { longPollMsMax } from "@shoal/core/limits";
 import { StateFile } from "@shoal/daemon/atomic-file";
 import type { JoinOptions, PeerNode } from "@shoal/peer/peer-node";
 import { createKey } from "@shoal/trust/key-file";
+import { MemberKeeper } from "@shoal/trust/member-keeper";
 import { Hono } from "hono";
 import { once } from "node:events";
 import type { AddressInfo, Server } from "node:net";
@@ -47,6 +48,7 @@ afterEach(() => stopAll(stops));
 class ControlPlane {
   readonly reports: SeederReport[] = [];
   registrations = 0;
+  passports = 0;
   trust: TrustState | null = null;
   joinTokens: JoinTokens["items"] = [];
   readonly admissions: Admission[] = [];
@@ -74,9 +76,19 @@ class ControlPlane {
     app.post("/v1/seeder/register", (context) => {
       this.registrations += 1;
       this.knowsSeeder = true;
-      const passport = `passport ${this.registrations}`;
-      return context.json({ region: "south", passport, delegation: "delegation" });
+      return context.json({ region: "south", delegation: `delegation ${this.registrations}` });
     });
+    for (const path of ["/v1/members/join", "/v1/members/passport"]) {
+      app.post(path, (context) => {
+        this.passports += 1;
+        const expiresAtMs = Date.now() + 86_400_000_000;
+        return context.json({
+          passport: `passport ${this.passports}`,
+          region: "south",
+          expiresAtMs,
+        });
+      });
+    }
     app.get("/v1/seeder/trust", (context) => context.json(this.trust ?? {}));
     app.get("/v1/seeder/join-tokens", (context) => context.json({ items: this.joinTokens }));
     app.post("/v1/seeder/admissions", async (context) => {
@@ -175,10 +187,23 @@ async function startSouth(folder: string, control: ControlPlane): Promise<South>
   await membership.load();
   const seeder = await startTestSeeder({ fleet, stops, region: "south", folder });
   const node = new JoinedArtifacts();
-  const client = createClient({ url: `http://127.0.0.1:${control.port}`, token: "secret" });
+  const url = `http://127.0.0.1:${control.port}`;
+  const client = createClient({ url, token: () => member.callProof() });
+  const member = new MemberKeeper(
+    {
+      key: seeder.key,
+      client: () => client.members,
+      file: new StateFile(join(folder, "member.json"), 100_000),
+      now: () => Date.now(),
+      random: Math.random,
+      log: silentLog(),
+    },
+    { role: "seeder", name: "seeder-1", joinToken: "secret" },
+  );
+  await member.load();
   const loops = startControlLoops(
-    { ...seeder.deps, client, node, membership, admissions: seeder.admissions },
-    { url: seeder.url, peerId: seeder.key.peerId, dropAfterMs: 3_600_000 },
+    { ...seeder.deps, client, node, member, membership, admissions: seeder.admissions },
+    { url: seeder.url, dropAfterMs: 3_600_000 },
   );
   seeder.deps.changes.listen(loops);
   stops.push(() => loops.stop());

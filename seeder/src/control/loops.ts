@@ -15,6 +15,7 @@ import {
 import { minuteMs } from "@shoal/core/units";
 import { startLoop, type Loop } from "@shoal/daemon/loop";
 import type { PeerNode } from "@shoal/peer/peer-node";
+import type { MemberKeeper } from "@shoal/trust/member-keeper";
 import { createPinnedFetch, type PinnedFetch } from "@shoal/trust/pinned-fetch";
 import type { SeederDeps } from "../app.ts";
 import { artifactsOf } from "../goals.ts";
@@ -30,13 +31,13 @@ type Source = Plan["artifacts"][number]["sources"][number];
 export interface LoopsDeps extends SeederDeps {
   readonly client: Client;
   readonly node: Pick<PeerNode, "addresses" | "join">;
+  readonly member: Pick<MemberKeeper, "call" | "renewSoon">;
   readonly membership: RegionMembership;
   readonly admissions: Admissions;
 }
 
 export interface LoopsConfig {
   readonly url: string;
-  readonly peerId: PeerId;
   readonly dropAfterMs: number;
 }
 
@@ -139,22 +140,23 @@ class Loops {
   }
 
   async #registerOnce(signal: AbortSignal): Promise<void> {
-    const { client, node, goals, membership, trust } = this.#deps;
-    const { url, peerId } = this.#config;
+    const { client, node, goals, member, membership, trust } = this.#deps;
+    const { url } = this.#config;
     const swarmAddresses = [...node.addresses()];
     const { revocations } = trust.state();
-    const facts = { url, peerId, swarmAddresses, goalEpochMax: goals.epochMax(), revocations };
+    const facts = { url, swarmAddresses, goalEpochMax: goals.epochMax(), revocations };
     const isFirst = membership.region() === null;
-    await membership.register(client, facts, signal);
+    await member.call(() => membership.register(client, facts, signal), signal);
     if (isFirst) this.#reports.wake();
   }
 
   async #followPlan(signal: AbortSignal): Promise<void> {
-    const { client, membership, goals, changes } = this.#deps;
+    const { client, member, membership, goals, changes } = this.#deps;
     // Whose goals and artifacts these are is known only then.
     if (membership.region() === null) await this.#registerOnce(signal);
     const known = this.#plan === null ? {} : { known: this.#plan.version };
-    const plan = await client.seeder.plan({ ...known, waitMs: longPollMsMax }, { signal });
+    const query = { ...known, waitMs: longPollMsMax };
+    const plan = await member.call(() => client.seeder.plan(query, { signal }), signal);
     if (plan === null) return;
     // First: the goals may be signed with a key that only the newest trust document names.
     const isTrustNew = await this.#followTrust(plan.trustEdition, signal);
@@ -173,12 +175,13 @@ class Loops {
 
   /** Answers whether there was something new to believe. */
   async #followTrust(edition: string, signal: AbortSignal): Promise<boolean> {
-    const { client, trust } = this.#deps;
+    const { client, member, trust } = this.#deps;
     if (edition === trust.edition() || edition === this.#trustEdition) return false;
     const isNew = await trust.take(await client.seeder.trust({ signal }));
     this.#trustEdition = edition;
     // Passport and delegation may be of a key that is on its way out; and the control plane may have
     // lost a revocation that we know.
+    member.renewSoon();
     this.#register.wake();
     return isNew;
   }

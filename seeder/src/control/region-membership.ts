@@ -1,5 +1,5 @@
-// Who this seeder is to its region: its name for the control plane, its passport for the swarm, its leave
-// to issue passports to hosts, and the region's other seeders. Kept on disk, so that a restart works while the control plane is down.
+// Who this seeder is to its region: its leave to issue passports to hosts, and the region's other seeders.
+// Kept on disk, so that a restart works while the control plane is down.
 import type { Client } from "@shoal/api/client";
 import { name } from "@shoal/api/names";
 import { plan, type Plan } from "@shoal/api/seeder";
@@ -10,9 +10,8 @@ import type { Log } from "@shoal/daemon/log";
 import { z } from "zod";
 
 const membershipFile = z.strictObject({
-  format: z.literal("shoal.seeder-membership/v1"),
+  format: z.literal("shoal.seeder-membership/v2"),
   region: name,
-  passport: z.string().max(tokenBytesMax),
   delegation: z.string().max(tokenBytesMax),
   seeders: plan.shape.seeders,
 });
@@ -31,7 +30,6 @@ export class RegionMembership {
   readonly #file: StateFile;
   readonly #log: Pick<Log, "warn">;
   #region: string | null = null;
-  #passport = "";
   #delegation = "";
   #seeders: Seeders = [];
 
@@ -42,12 +40,6 @@ export class RegionMembership {
 
   region(): string | null {
     return this.#region;
-  }
-
-  /** Throws `seeder_starting` until the control plane has given one. */
-  passport(): string {
-    if (this.#passport === "") throw seederStarting();
-    return this.#passport;
   }
 
   /** Leave to issue passports to hosts; null until the control plane has given it. */
@@ -66,18 +58,14 @@ export class RegionMembership {
     try {
       const known = membershipFile.parse(JSON.parse(new TextDecoder().decode(bytes)));
       this.#region = known.region;
-      this.#passport = known.passport;
       this.#delegation = known.delegation;
       this.#seeders = known.seeders;
     } catch (error) {
-      this.#log.warn(
-        { error },
-        "the passport on disk can't be read; waiting for the control plane",
-      );
+      this.#log.warn({ error }, "what is on disk can't be read; waiting for the control plane");
     }
   }
 
-  /** Tells the control plane where we are, and takes the passport that it answers with. */
+  /** Tells the control plane where we are, and takes the delegation that it answers with. */
   async register(
     client: Client,
     facts: Parameters<Client["seeder"]["register"]>[0],
@@ -85,7 +73,6 @@ export class RegionMembership {
   ): Promise<void> {
     const answer = await client.seeder.register(facts, { signal });
     this.#region = answer.region;
-    this.#passport = answer.passport;
     this.#delegation = answer.delegation;
     await this.#save();
   }
@@ -101,9 +88,8 @@ export class RegionMembership {
   async #save(): Promise<void> {
     if (this.#region === null) return;
     const content: z.input<typeof membershipFile> = {
-      format: "shoal.seeder-membership/v1",
+      format: "shoal.seeder-membership/v2",
       region: this.#region,
-      passport: this.#passport,
       delegation: this.#delegation,
       seeders: this.#seeders,
     };

@@ -88,10 +88,7 @@ export class Admissions {
     const token = this.#tokens.find((one) => one.hash === hash);
     const judgment = judgeJoin(
       token === undefined ? null : this.#left(token),
-      {
-        region: region() ?? "",
-        labels: host.labels,
-      },
+      { role: "host", region: region() ?? "", labels: host.labels },
       now(),
     );
     if (judgment.type === "refused") throw judgment.error;
@@ -114,7 +111,7 @@ export class Admissions {
   #left(token: JoinTokens["items"][number]): Parameters<typeof judgeJoin>[0] {
     const used = this.#untold.filter(({ hash }) => hash === token.hash).length;
     const usesLeft = Math.max(0, token.usesLeft - used);
-    return { ...token, usesLeft, region: this.#deps.region() ?? "" };
+    return { ...token, role: "host", usesLeft, region: this.#deps.region() ?? "" };
   }
 
   async #save(): Promise<void> {

@@ -6,7 +6,7 @@ import type { PeerId } from "@shoal/core/ids";
 import { tokenBytesMax } from "@shoal/core/limits";
 import { peerIdOfCertificate } from "@shoal/trust/certificate";
 import { verifyGrant, type Grant, type GrantScope } from "@shoal/trust/grant";
-import { verifyPassport, type Passport } from "@shoal/trust/passport";
+import { swarmRoles, verifyPassport, type Passport } from "@shoal/trust/passport";
 import type { TrustKeeper } from "@shoal/trust/trust-keeper";
 import type { Context } from "hono";
 import { TLSSocket } from "node:tls";
@@ -48,6 +48,7 @@ export class Callers {
     const passport = await verifyPassport(bearer(context), this.#deps.trust.document(), {
       nowMs: this.#deps.now(),
       peerId,
+      roles: swarmRoles,
       isRevoked: this.#deps.trust.isRevoked,
     });
     if (passport.region !== this.region())

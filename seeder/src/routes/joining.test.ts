@@ -5,7 +5,7 @@ import type { JoinTokens } from "@shoal/api/seeder";
 import { hourMs } from "@shoal/core/units";
 import { issueDelegation } from "@shoal/trust/delegation";
 import { createKey, type KeyFile } from "@shoal/trust/key-file";
-import { verifyPassport } from "@shoal/trust/passport";
+import { swarmRoles, verifyPassport } from "@shoal/trust/passport";
 import { signRevocations } from "@shoal/trust/revocations";
 import { createHash } from "node:crypto";
 import { afterEach, expect, test } from "vitest";
@@ -45,7 +45,12 @@ function start(options: Partial<TestSeederOptions> = {}): Promise<TestSeeder> {
 async function factsOf(seeder: TestSeeder, passport: string, { peerId }: KeyFile) {
   const { keeper } = seeder.trust;
   const { isRevoked } = keeper;
-  return verifyPassport(passport, keeper.document(), { nowMs: startMs, peerId, isRevoked });
+  return verifyPassport(passport, keeper.document(), {
+    nowMs: startMs,
+    peerId,
+    roles: swarmRoles,
+    isRevoked,
+  });
 }
 
 test("a host that shows a good passport gets the next one, with the same facts", async () => {
