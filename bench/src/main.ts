@@ -11,6 +11,7 @@ import { addLanBench } from "./lan/lan.ts";
 import { createResult, type Measured } from "./result.ts";
 import { addSimBench } from "./sim/sim.ts";
 import { addSwarmBench } from "./swarm/swarm.ts";
+import { addWakeBench } from "./swarm/wake.ts";
 import { addTransferBench } from "./transfer/transfer.ts";
 
 const program = new Command("bench").description("Measure Shoal").exitOverride();
@@ -35,6 +36,7 @@ addQueueBench(program, finish);
 addSimBench(program, finish);
 addSwarmBench(program, finish);
 addTransferBench(program, finish);
+addWakeBench(program, finish);
 
 try {
   await program.parseAsync();

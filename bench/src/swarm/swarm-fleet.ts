@@ -40,7 +40,8 @@ export interface BuiltArtifact {
 /** Agents that start at once: more would only wait for the same cores. */
 const startsAtOnce = 4;
 const buildMsMax = 600_000;
-const service = "random";
+/** What is deployed. */
+export const service = "random";
 const local: Place = { address: "127.0.0.1", prefix: [] };
 
 /** Everything on this machine's loopback. */
@@ -56,6 +57,7 @@ export class SwarmFleet implements AsyncDisposable {
   readonly #keys: BenchKeys;
   #client: Client | null = null;
   #seeder: RoomProcess | null = null;
+  #url = "";
   #seederUrl = "";
   #seederId = "";
   #commits = 0;
@@ -88,6 +90,11 @@ export class SwarmFleet implements AsyncDisposable {
   get client(): Client {
     if (this.#client === null) throw new Error("the control plane doesn't run yet");
     return this.#client;
+  }
+
+  /** Where the control plane listens. */
+  get url(): string {
+    return this.#url;
   }
 
   get seeder(): RoomProcess {
@@ -168,6 +175,7 @@ export class SwarmFleet implements AsyncDisposable {
       ...{ host: address, port: 0, ...this.#keys.settings },
     });
     const url = String(started.ready["url"]);
+    this.#url = url;
     this.#client = createClient({ url, token: adminToken });
     await this.client.regions.create({ name: region, home: true, inService: true });
     return url;

@@ -9,6 +9,8 @@ export interface HostSpread {
   readonly pieces: Set<number>;
   /** Wall clock, the first time. */
   joinedAt: number | undefined;
+  /** When it asked somebody for a piece. */
+  requestedAt: number | undefined;
   completedAt: number | undefined;
   /** Links opened, dials that failed, links that were dropped for a reason other than idleness. */
   links: number;
@@ -27,7 +29,13 @@ export class SwarmWatch {
   constructor(hosts: readonly FleetHost[], artifact: string) {
     this.#artifact = artifact;
     this.hosts = hosts.map((host) => ({
-      ...{ host, pieces: new Set<number>(), joinedAt: undefined, completedAt: undefined },
+      ...{
+        host,
+        pieces: new Set<number>(),
+        joinedAt: undefined,
+        requestedAt: undefined,
+        completedAt: undefined,
+      },
       ...{ links: 0, dialsFailed: 0, drops: new Map<string, number>() },
     }));
   }
@@ -77,6 +85,7 @@ export class SwarmWatch {
       spread.joinedAt ??= Date.parse(time);
       this.piecesCount = event.piecesCount ?? this.piecesCount;
     }
+    if (type === "pieceRequested") spread.requestedAt ??= Date.parse(time);
     if (type === "completed") spread.completedAt ??= Date.parse(time);
     if (type === "pieceStored" && piece !== undefined) spread.pieces.add(piece);
   }

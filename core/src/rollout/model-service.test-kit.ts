@@ -139,6 +139,7 @@ export class ModelSeeder {
   readonly #shares = new Map<string, number>();
   #salt = "";
   readonly #reports = new Map<string, { report: HostReportModel; silent: boolean }>();
+  readonly #everHeard = new Set<string>();
 
   constructor(region: string) {
     this.region = region;
@@ -147,10 +148,16 @@ export class ModelSeeder {
   hear(host: ModelHost): void {
     if (!host.silent) {
       this.#reports.set(host.id, { report: host.report(), silent: false });
+      this.#everHeard.add(host.id);
       return;
     }
     const known = this.#reports.get(host.id);
     if (known !== undefined) known.silent = true;
+  }
+
+  /** Whether the engine could know that there is such a host, and that it does something. */
+  knowsOf(host: ModelHost): boolean {
+    return this.#everHeard.has(host.id) && this.#reports.get(host.id)?.silent !== true;
   }
 
   /** Its hosts report again, one after the other. */
