@@ -109,10 +109,9 @@ async function measureOne(fleet: SwarmFleet, { build, artifact }: BuiltArtifact)
 
 /** Answers when the command ended; rejects when it failed. */
 async function runShoal(url: string, args: readonly string[]): Promise<number> {
-  const environment = { ...process.env, SHOAL_URL: url, SHOAL_ADMIN_TOKEN: adminToken };
   const child = spawn(process.execPath, [shoal, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
-    env: environment,
+    env: { SHOAL_URL: url, SHOAL_ADMIN_TOKEN: adminToken },
   });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`shoal ${args.join(" ")} ended with ${code}`);
