@@ -381,6 +381,11 @@ export const membersPerArtifactMax = 20_000;
 export const announceMs = 15 * secondMs;
 /** Peers in an answer to an announce. */
 export const peersHandedOutMax = 32;
+/**
+ * How long a seeder hands out a chunk that it wrote, or read and hashed, without hashing it again: the
+ * disk that damages it meanwhile costs the seeder a ban by who received it, and the next reading finds it.
+ */
+export const chunkTrustedMs = 10 * minuteMs;
 /** Most bytes of manifests that a seeder keeps in memory for those who ask next. */
 export const manifestCacheBytesMax = 128 * mebibyte;
 /** Different answers to hosts that a seeder keeps ready; hosts of one kind share one. */
@@ -561,6 +566,8 @@ export const dialMsMax = 15 * secondMs;
 export const helloMsMax = 15 * secondMs;
 /** Connections that are being encrypted at once; more are refused at once, and dial again later. */
 export const pendingConnectionsMax = 64;
+/** How long an agent has nothing to fetch before it gives back memory: that stops it for some 200 ms. */
+export const restMs = 10 * secondMs;
 /** How long one chunk may take to leave for a peer; the link is then dropped. */
 export const chunkSendMsMax = 30 * secondMs;
 

@@ -15,6 +15,7 @@ import { StateFile } from "@shoal/daemon/atomic-file";
 import type { DaemonContext } from "@shoal/daemon/daemon";
 import { lockFolder } from "@shoal/daemon/folder-lock";
 import { startLoop } from "@shoal/daemon/loop";
+import { giveBackMemory } from "@shoal/daemon/spare-memory";
 import { bulkConfigOf } from "@shoal/peer/bulk-config";
 import { createPeerNode } from "@shoal/peer/node";
 import type { BudgetConfig } from "@shoal/peer/budgets";
@@ -34,6 +35,7 @@ import { PassportKeeper } from "./join.ts";
 import { type AgentMetrics, createAgentMetrics, serveMetrics } from "./metrics-endpoint.ts";
 import { startRepairs } from "./repair.ts";
 import { Reporter } from "./report.ts";
+import { startResting } from "./resting.ts";
 import { requireReachable } from "./run-user.ts";
 import { Seeders } from "./seeders.ts";
 import { Services } from "./services.ts";
@@ -95,6 +97,12 @@ export async function startAgent(
   const node = await startNode(agent, events);
   context.lifecycle.defer("swarm", () => node.stop());
   const artifacts = await startConverging(agent, node);
+  const stopResting = startResting({
+    isFetching: () => artifacts.isFetching,
+    sentBytes: () => node.traffic().sentBytes,
+    giveBack: giveBackMemory,
+  });
+  context.lifecycle.defer("resting", async () => stopResting());
   machine.onReload((read) => reloadBudgets(agent, node, read));
   const { hostId: host } = config;
   const facts = { host, peerId: agent.key.peerId, swarmAddresses: node.addresses() };

@@ -1,6 +1,6 @@
 // Puts a seeder together. Everything that is started is given to the lifecycle right away.
 import { type Client, createClient } from "@shoal/api/client";
-import { trustStateBytesMax } from "@shoal/core/limits";
+import { chunkTrustedMs, trustStateBytesMax } from "@shoal/core/limits";
 import { Prng } from "@shoal/core/prng";
 import { kibibyte, mebibyte } from "@shoal/core/units";
 import { StateFile } from "@shoal/daemon/atomic-file";
@@ -196,7 +196,7 @@ async function openStore(
   log: Log,
 ): Promise<RegionStore> {
   const store = new RegionStore(
-    await openChunkStore(blobs, { cacheBytesMax, work }),
+    await openChunkStore(blobs, { cacheBytesMax, work, trustedMs: chunkTrustedMs }),
     new ArtifactFiles(blobs),
   );
   const { held, damaged } = await store.load();

@@ -108,6 +108,10 @@ export class Artifacts {
     return "mending";
   }
 
+  get isFetching(): boolean {
+    return [...this.#artifacts.values()].some((artifact) => artifact.isFetching);
+  }
+
   isHeld(cid: ArtifactCid): boolean {
     return this.#artifacts.get(cid)?.isHeld === true;
   }

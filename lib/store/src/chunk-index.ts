@@ -1,4 +1,4 @@
-// Which chunk lies where, in memory: a hash table with columns. About 60 bytes a chunk.
+// Which chunk lies where, in memory: a hash table with columns. About 65 bytes a chunk.
 import { HashTable, noSlot } from "./hash-table.ts";
 import type { Coding, PackRow } from "./pack-format.ts";
 
@@ -18,6 +18,8 @@ export class ChunkIndex {
   #storedBytes: Uint32Array<ArrayBuffer> = new Uint32Array(this.#table.capacity);
   #rawBytes: Uint32Array<ArrayBuffer> = new Uint32Array(this.#table.capacity);
   #codings: Uint8Array<ArrayBuffer> = new Uint8Array(this.#table.capacity);
+  /** When the stored bytes were known to be right last, in seconds of the caller's clock; 0 for never. */
+  #rightAt: Uint32Array<ArrayBuffer> = new Uint32Array(this.#table.capacity);
   /** The turn in which somebody last counted on the chunk; `free` marks slots that aren't in use. */
   #turns: Uint32Array<ArrayBuffer> = new Uint32Array(this.#table.capacity).fill(free);
 
@@ -68,11 +70,20 @@ export class ChunkIndex {
     this.#turns[slot] = turn;
   }
 
-  /** Adds a chunk that isn't there yet. */
-  add(row: PackRow, pack: number, turn: number): void {
+  rightAtOf(slot: number): number {
+    return this.#rightAt[slot] as number;
+  }
+
+  setRightAt(slot: number, seconds: number): void {
+    this.#rightAt[slot] = seconds;
+  }
+
+  /** Adds a chunk that isn't there yet; `rightAt` is 0 when nobody has looked at its bytes. */
+  add(row: PackRow, pack: number, turn: number, rightAt: number = 0): void {
     const slot = this.#table.add(row.hash);
     this.#grow();
     this.#turns[slot] = turn;
+    this.#rightAt[slot] = rightAt;
     this.move(slot, row, pack);
   }
 
@@ -102,6 +113,7 @@ export class ChunkIndex {
     this.#offsets = new Uint32Array(this.#offsets.buffer.transfer(wide));
     this.#storedBytes = new Uint32Array(this.#storedBytes.buffer.transfer(wide));
     this.#rawBytes = new Uint32Array(this.#rawBytes.buffer.transfer(wide));
+    this.#rightAt = new Uint32Array(this.#rightAt.buffer.transfer(wide));
     this.#turns = new Uint32Array(this.#turns.buffer.transfer(wide)).fill(free, before);
     this.#codings = new Uint8Array(this.#codings.buffer.transfer(capacity));
   }

@@ -174,6 +174,34 @@ describe("chunk store", () => {
     await expectReadable(store, chunks);
   });
 
+  test("hashes what it hands out in runs again after a while, not each time", async () => {
+    const folder = join(root, "trusted");
+    let nowMs = 1000;
+    const config = { cacheBytesMax: 0, trustedMs: 60_000, now: () => nowMs };
+    const store = await openChunkStore(await openDirectoryBlobs(folder), config);
+    const chunk = chunkOf(1, 5000);
+    await store.put(chunk.hash, chunk.bytes);
+    await store.flush();
+    const path = join(folder, "packs", readdirSync(join(folder, "packs"))[0] as string);
+    const pack = readFileSync(path);
+    const damage = (): void => {
+      pack[24 + 100] = (pack[24 + 100] as number) ^ 1;
+      writeFileSync(path, pack);
+    };
+    const into = new Uint8Array(5000);
+    damage();
+    // Whoever receives it sees that it is wrong.
+    await store.readRun(chunk.hash, into);
+    expect(Buffer.compare(into, chunk.bytes)).not.toBe(0);
+    damage();
+    nowMs += 61_000;
+    await store.readRun(chunk.hash, into);
+    expect(Buffer.compare(into, chunk.bytes)).toBe(0);
+    damage();
+    nowMs += 61_000;
+    await expect(store.readRun(chunk.hash, into)).rejects.toMatchObject({ code: "chunk_damaged" });
+  });
+
   test("opens beside a pack that it can't read, and names it", async () => {
     const folder = join(root, "strange");
     const blobs = await openDirectoryBlobs(folder);

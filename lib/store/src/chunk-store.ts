@@ -1,5 +1,5 @@
 // Chunks by hash, in packs, over any blob store. A chunk is stored once, whoever brings it, and every
-// byte that comes in or goes out is checked against its hash. What a crash may lose is what was put
+// byte that comes in or goes out is checked against its hash (runs not each time, see `trustedMs`). What a crash may lose is what was put
 // after the last `flush`. The blob store is the truth: opening reads the rows of every pack, and the
 // index in memory is rebuilt from them.
 //
@@ -10,7 +10,7 @@
 import { digest, digestBytes, digestEquals, toHex } from "@shoal/core/digest";
 import { assert, remoteError, ShoalError } from "@shoal/core/error";
 import { chunkBytesMax } from "@shoal/core/limits";
-import { mebibyte, type Bytes } from "@shoal/core/units";
+import { mebibyte, secondMs, type Bytes, type Millis } from "@shoal/core/units";
 import type { BlobInfo, BlobKey, BlobStore } from "./blob-store.ts";
 import { ChunkCache } from "./chunk-cache.ts";
 import { decodeChunk } from "./chunk-coding.ts";
@@ -26,6 +26,13 @@ export interface ChunkStoreConfig {
   readonly cacheBytesMax?: Bytes;
   /** Full packs that may wait for the blob store, each in memory, before `put` waits too. */
   readonly packWritesMax?: number;
+  /**
+   * How long what was put or read, and right, is handed out in runs without being hashed again. Whoever
+   * receives it hashes it anyway; without this a hot artifact is hashed here for each of them. 0 unless given.
+   */
+  readonly trustedMs?: Millis;
+  /** Monotonic milliseconds. */
+  readonly now?: () => Millis;
   /** Who hashes and compresses what is put; the caller's own thread unless given. */
   readonly work?: Pick<ContentWork, "encode">;
 }
@@ -51,6 +58,8 @@ export class ChunkStore {
   readonly #cache: ChunkCache;
   readonly #packWritesMax: number;
   readonly #work: Pick<ContentWork, "encode">;
+  readonly #trustedSeconds: number;
+  readonly #now: () => Millis;
   readonly #damaged: BlobKey[] = [];
   /** Chunks that are being encoded or read, by hash in hexadecimal, so that none is done twice at once. */
   readonly #putting: Map<string, Promise<void>> = new Map();
@@ -68,6 +77,8 @@ export class ChunkStore {
     this.#cache = new ChunkCache(config.cacheBytesMax ?? 64 * mebibyte);
     this.#packWritesMax = config.packWritesMax ?? 1;
     this.#work = config.work ?? inlineWork;
+    this.#trustedSeconds = (config.trustedMs ?? 0) / secondMs;
+    this.#now = config.now ?? ((): Millis => performance.now());
   }
 
   /** Chunks held. */
@@ -235,7 +246,7 @@ export class ChunkStore {
     if (!digestEquals(chunk.hash, hash)) throw mismatch(hash);
     this.#filling ??= this.#packs.open();
     const row = this.#filling.add(hash, chunk, bytes.length);
-    this.#index.add(row, this.#filling.number, this.#turn);
+    this.#index.add(row, this.#filling.number, this.#turn, this.#seconds());
     if (this.#filling.isFull) this.#seal();
   }
 
@@ -282,13 +293,24 @@ export class ChunkStore {
     into: Uint8Array,
   ): Promise<boolean> {
     if (place === undefined || !(await this.#packs.readRaw(place, into))) return false;
+    const nowSeconds = this.#seconds();
     let start = 0;
     return chunkBytes.every((bytes, index) => {
       const offset = from + index * digestBytes;
-      const found = digest(into.subarray(start, start + bytes));
+      const slot = this.#index.find(hashes, offset);
+      const part = into.subarray(start, start + bytes);
       start += bytes;
-      return digestEquals(found, hashes.subarray(offset, offset + digestBytes));
+      if (slot !== noSlot && nowSeconds < this.#index.rightAtOf(slot) + this.#trustedSeconds)
+        return true;
+      const isRight = digestEquals(digest(part), hashes.subarray(offset, offset + digestBytes));
+      if (slot !== noSlot) this.#index.setRightAt(slot, isRight ? nowSeconds : 0);
+      return isRight;
     });
+  }
+
+  /** Now, for the index: never 0. */
+  #seconds(): number {
+    return Math.floor(this.#now() / secondMs) + 1;
   }
 
   async #readStored(hash: Uint8Array, key: string): Promise<Uint8Array> {

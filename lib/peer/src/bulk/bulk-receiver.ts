@@ -36,8 +36,9 @@ export class BulkReceiver {
   readonly #timer: NodeJS.Timeout;
   #isOpen = false;
   #isOver = false;
-  /** When bytes came last, or when it was opened. */
+  /** When bytes came last, as far as somebody has asked, or when it was opened. */
   #heardMs: number = performance.now();
+  #heardSince = false;
 
   constructor(
     { context, pool, openMsMax }: BulkReceiverDeps,
@@ -73,7 +74,10 @@ export class BulkReceiver {
     this.#opened.promise.catch(() => undefined);
   }
 
+  /** When bytes came last: since the call before, counts as now. Reading a clock for each portion costs more. */
   get heardMs(): number {
+    if (this.#heardSince) this.#heardMs = performance.now();
+    this.#heardSince = false;
     return this.#heardMs;
   }
 
@@ -106,7 +110,7 @@ export class BulkReceiver {
 
   #took(count: number): boolean {
     if (this.#isOver) return false;
-    this.#heardMs = performance.now();
+    this.#heardSince = true;
     try {
       if (this.#isOpen) this.#read(count);
       else this.#readAnswer(count);
