@@ -1,14 +1,7 @@
-// Where the processes' programs are. The command line imports none of them: it runs their main.ts.
+// Runs one of the processes in the foreground. The command line imports none of them.
+import { roomMain, type Room } from "@shoal/daemon/room-main";
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { fileURLToPath } from "node:url";
-
-export type Room = "control-plane" | "builder" | "seeder" | "host-agent";
-
-/** Path of a process's main file. */
-export function roomMain(room: Room): string {
-  return fileURLToPath(new URL(`../../${room}/src/main.ts`, import.meta.url));
-}
 
 /** Runs a process in the foreground with our own input and output; answers its exit status. */
 export async function runRoom(room: Room, args: readonly string[]): Promise<number> {

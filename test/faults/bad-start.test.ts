@@ -1,5 +1,6 @@
 // Processes that can't start: each says in one line on standard error what is wrong, with its code and
 // what to do, and ends with status 2 instead of trying for ever.
+import { roomMain, type Room } from "@shoal/daemon/room-main";
 import { createKey, writeKey } from "@shoal/trust/key-file";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { createServer, type AddressInfo, type Server } from "node:net";
@@ -8,7 +9,6 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fleet, freePort } from "./fleet.ts";
 import { runNode, type CommandEnd } from "./shoal-command.ts";
-import { roomMain, type Room } from "./shoal-process.ts";
 
 const minuteMs = 60_000;
 type Config = Readonly<Record<string, unknown>>;

@@ -2,6 +2,8 @@
 // chosen before the first start and kept, as they would be on real machines.
 import { createClient, type Client } from "@shoal/api/client";
 import type { HostStatus } from "@shoal/api/seeder";
+import { ChildDaemon } from "@shoal/daemon/child-daemon";
+import type { Room } from "@shoal/daemon/room-main";
 import { startPostgres, type PostgresServer } from "@shoal/postgres/server";
 import { hourMs } from "@shoal/core/units";
 import { randomBytes } from "node:crypto";
@@ -9,10 +11,12 @@ import { chmod, copyFile, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/pr
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { faultConfig } from "./config.ts";
 import { processesOf } from "./proc.ts";
 import { shoal } from "./shoal-command.ts";
-import { ShoalProcess, type Room } from "./shoal-process.ts";
 import { waitFor } from "./wait-for.ts";
+
+const readyMsMax = 30_000;
 
 export interface FleetOptions {
   readonly hosts: number;
@@ -233,9 +237,16 @@ export class Fleet implements AsyncDisposable {
     name: string,
     room: Room,
     configure: (stateDir: string) => Differences,
-  ): Promise<ShoalProcess> {
+  ): Promise<ChildDaemon> {
     const config = configure(await this.#folder(name));
-    const child = new ShoalProcess({ name, room, dir: this.dir, config });
+    const child = new ChildDaemon({
+      name,
+      room,
+      dir: this.dir,
+      config,
+      searchPath: faultConfig.searchPath,
+      readyMsMax,
+    });
     this.members.set(name, child);
     return child;
   }

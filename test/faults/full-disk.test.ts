@@ -1,5 +1,6 @@
 // Disks that are full: said where the person looks, and what is made room for goes on by itself. The
 // small disks are mounts in memory, which only root can make.
+import { roomMain } from "@shoal/daemon/room-main";
 import { mebibyte, minuteMs } from "@shoal/core/units";
 import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -9,7 +10,6 @@ import { Fleet, type Seeder } from "./fleet.ts";
 import { allHealthy, build, deploy } from "./person.ts";
 import { SampleProject, sampleRun } from "./sample-project.ts";
 import { runNode } from "./shoal-command.ts";
-import { roomMain } from "./shoal-process.ts";
 import { waitFor } from "./wait-for.ts";
 
 const service = "sample";

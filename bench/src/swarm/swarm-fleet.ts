@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Client, createClient } from "@shoal/api/client";
 import { hourMs, mebibyte } from "@shoal/core/units";
+import { ChildDaemon, type ReadyLine } from "@shoal/daemon/child-daemon";
+import type { Room } from "@shoal/daemon/room-main";
 import { startPostgres } from "@shoal/postgres/server";
 import { adminToken, makeKeys, type BenchKeys } from "../queue/control-planes.ts";
 import { EventTail } from "./event-tail.ts";
-import { RoomProcess, type Room } from "./room-process.ts";
 
 /** Where a process runs: its address, and what to put before its command line to be there. */
 export interface Place {
@@ -27,7 +28,7 @@ export interface SwarmFleetOptions {
 
 export interface FleetHost {
   readonly name: string;
-  readonly agent: RoomProcess;
+  readonly agent: ChildDaemon;
   readonly events: EventTail;
 }
 
@@ -40,6 +41,9 @@ export interface BuiltArtifact {
 /** Agents that start at once: more would only wait for the same cores. */
 const startsAtOnce = 4;
 const buildMsMax = 600_000;
+const readyMsMax = 120_000;
+/** `ip`, `tc` and git are found here whatever the caller's own path is. */
+const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** What is deployed. */
 export const service = "random";
 const local: Place = { address: "127.0.0.1", prefix: [] };
@@ -56,7 +60,7 @@ export class SwarmFleet implements AsyncDisposable {
   readonly #dir: string;
   readonly #keys: BenchKeys;
   #client: Client | null = null;
-  #seeder: RoomProcess | null = null;
+  #seeder: ChildDaemon | null = null;
   #url = "";
   #seederUrl = "";
   #seederId = "";
@@ -97,7 +101,7 @@ export class SwarmFleet implements AsyncDisposable {
     return this.#url;
   }
 
-  get seeder(): RoomProcess {
+  get seeder(): ChildDaemon {
     if (this.#seeder === null) throw new Error("the seeder doesn't run yet");
     return this.#seeder;
   }
@@ -222,10 +226,18 @@ export class SwarmFleet implements AsyncDisposable {
     room: Room,
     machine: string,
     config: Readonly<Record<string, unknown>>,
-  ): Promise<{ process: RoomProcess; ready: Readonly<Record<string, unknown>> }> {
+  ): Promise<{ process: ChildDaemon; ready: ReadyLine }> {
     const { prefix } = this.#options.place(machine);
-    const child = new RoomProcess({ name, room, dir: this.#dir, config, prefix });
-    this.#stack.defer(() => child.stop());
+    const child = new ChildDaemon({
+      name,
+      room,
+      dir: this.#dir,
+      config,
+      searchPath,
+      prefix,
+      readyMsMax,
+    });
+    this.#stack.defer(async () => void (await child.stop()));
     return { process: child, ready: await child.start() };
   }
 

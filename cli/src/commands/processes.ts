@@ -1,7 +1,8 @@
 // `shoal control-plane|builder|seeder|agent`: run one of Shoal's processes in the foreground. Their
 // flags are their own (`shoal agent --help`), so nothing of them is parsed here.
+import type { Room } from "@shoal/daemon/room-main";
 import type { Command } from "commander";
-import { runRoom, type Room } from "../room.ts";
+import { runRoom } from "../room.ts";
 
 const processes: readonly (readonly [command: string, room: Room, description: string])[] = [
   ["control-plane", "control-plane", "Run the control plane"],

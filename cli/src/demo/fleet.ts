@@ -2,13 +2,14 @@
 // file in its own folder, and stops them in the opposite order.
 import { createClient, type Client } from "@shoal/api/client";
 import { startPostgres } from "@shoal/postgres/server";
+import { ChildDaemon, type ReadyLine } from "@shoal/daemon/child-daemon";
 import { createLog } from "@shoal/daemon/log";
+import type { Room } from "@shoal/daemon/room-main";
 import { hourMs, secondMs } from "@shoal/core/units";
 import { randomBytes } from "node:crypto";
 import { chmod, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeFleetKeys, type FleetKeys } from "../fleet-keys.ts";
-import { startChild, type Child } from "./child.ts";
 import type { Progress } from "./progress.ts";
 import { racks } from "./services-plan.ts";
 import { reachableNode } from "./reachable-node.ts";
@@ -33,7 +34,7 @@ export interface Fleet {
   stop(): Promise<void>;
 }
 
-const readyTimeoutMs = 60 * secondMs;
+const readyMsMax = 60 * secondMs;
 const stopGraceMs = 15 * secondMs;
 /** Node processes that start at once: more would only wait for the same cores. */
 const startsAtOnce = 4;
@@ -62,7 +63,7 @@ export async function startFleet(
   const tokenFile = join(options.dir, "admin-token");
   await writeFile(tokenFile, `${adminToken}\n`, { mode: 0o600 });
   const controlPlane = await startControlPlane(context, postgres.url, tokenFile);
-  const url = String(controlPlane.ready["url"]);
+  const url = String(controlPlane["url"]);
   const client = createClient({ url, token: adminToken });
   stage.update(0.3, "the control plane is there");
   const regions = regionNames(options.regions);
@@ -112,7 +113,7 @@ async function startControlPlane(
   context: FleetContext,
   databaseUrl: string,
   adminTokenFile: string,
-): Promise<Child> {
+): Promise<ReadyLine> {
   return start(context, "control-plane", "control-plane", (dir) => ({
     stateDir: dir,
     databaseUrl,
@@ -132,7 +133,7 @@ async function startSeeder(
 ): Promise<StartedSeeder> {
   const name = `seeder-${region}`;
   const joinToken = await makeJoinToken(client, "seeder", region, 1);
-  const child = await start(context, name, "seeder", (dir) => ({
+  const ready = await start(context, name, "seeder", (dir) => ({
     name,
     stateDir: dir,
     controlPlaneUrl,
@@ -142,7 +143,7 @@ async function startSeeder(
     trustFile: context.keys.trustFile,
     rootPublicKey: context.keys.rootPublicKey,
   }));
-  return { region, url: String(child.ready["url"]), peerId: String(child.ready["peerId"]) };
+  return { region, url: String(ready["url"]), peerId: String(ready["peerId"]) };
 }
 
 async function startBuilder(
@@ -150,7 +151,7 @@ async function startBuilder(
   controlPlaneUrl: string,
   client: Client,
   region: string,
-): Promise<Child> {
+): Promise<ReadyLine> {
   const joinToken = await makeJoinToken(client, "builder", region, 1);
   return start(context, "builder-1", "builder", (dir) => ({
     name: "builder-1",
@@ -203,7 +204,7 @@ async function startHost(
   joinToken: string,
   hostId: string,
   labels: Readonly<Record<string, string>>,
-): Promise<Child> {
+): Promise<ReadyLine> {
   return start(context, hostId, "host-agent", (dir) => ({
     hostId,
     region: seeder.region,
@@ -222,23 +223,21 @@ async function startHost(
 async function start(
   context: FleetContext,
   name: string,
-  room: Parameters<typeof startChild>[0]["room"],
+  room: Room,
   configure: (dir: string) => Readonly<Record<string, unknown>>,
-): Promise<Child> {
+): Promise<ReadyLine> {
   context.signal.throwIfAborted();
-  const dir = await processDir(context.options.dir, name);
-  const configFile = join(context.options.dir, `${name}.json`);
-  await writeFile(configFile, `${JSON.stringify(configure(dir), null, 2)}\n`, { mode: 0o600 });
-  const child = await startChild({
+  const child = new ChildDaemon({
     name,
     room,
-    configFile,
-    logFile: join(context.options.dir, `${name}.log`),
-    readyTimeoutMs,
+    dir: context.options.dir,
+    config: configure(await processDir(context.options.dir, name)),
     searchPath: context.options.searchPath,
+    readyMsMax,
   });
-  context.stack.defer(() => child.stop(stopGraceMs));
-  return child;
+  const ready = await child.start();
+  context.stack.defer(async () => void (await child.stop(stopGraceMs)));
+  return ready;
 }
 
 async function processDir(dir: string, name: string): Promise<string> {

@@ -14,7 +14,7 @@ export const roomsImportedBy: Readonly<Record<string, readonly string[]>> = {
   "lib/postgres": ["core"],
   "lib/store": ["core", "lib/api"],
   "lib/trust": ["core", "lib/api"],
-  "lib/peer": ["core", "lib/store", "lib/daemon", "lib/trust"],
+  "lib/peer": ["core", "lib/api", "lib/store", "lib/daemon", "lib/trust"],
   "control-plane": coreAndLibraries,
   builder: coreAndLibraries,
   seeder: coreAndLibraries,
