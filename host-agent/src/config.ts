@@ -1,7 +1,9 @@
 // The agent's configuration: the only description of its settings.
-import { hostId, httpUrl, labels as labelsSchema, multiaddr, name, peerId } from "@shoal/api/names";
+import { hostId, httpUrl, labels as labelsSchema, name, peerId } from "@shoal/api/names";
 import { gibibyte, kibibyte, mebibyte } from "@shoal/core/units";
 import { hostname } from "node:os";
+import { swarmSettings } from "@shoal/peer/swarm-settings";
+import { trustSettings } from "@shoal/trust/trust-settings";
 import { z } from "zod";
 
 /** `{url, peerId}` in a file; `url#peerId` in a flag or variable. */
@@ -37,32 +39,8 @@ export const agentConfig = z.strictObject({
     .optional()
     .describe("token for joining the fleet and for renewing the passport; better given as a file"),
   stateDir: z.string().min(1).describe("folder for key, passport, goals, releases and programs"),
-  trustFile: z.string().min(1).describe("trust document, signed by the root key"),
-  rootPublicKey: z
-    .base64url()
-    .length(43)
-    .describe("raw public root key that signs the trust document"),
-  swarmListen: z
-    .array(multiaddr)
-    .min(1)
-    .default(["/ip4/127.0.0.1/tcp/0"])
-    .describe("multiaddrs to listen on for peers"),
-  bulkListen: z
-    .array(multiaddr)
-    .max(16)
-    .optional()
-    .describe(
-      "multiaddrs of TCP to listen on for bulk sockets; a free port beside each of swarmListen when absent; empty: chunks go over swarmListen",
-    ),
-  bulkAdvertised: z
-    .array(multiaddr)
-    .max(16)
-    .optional()
-    .describe("what peers are told of bulkListen, when it differs; with /tls behind, if encrypted"),
-  bulkEncrypted: z
-    .boolean()
-    .default(true)
-    .describe("encrypt bulk sockets; false only where you trust the wire, and on all hosts"),
+  ...trustSettings,
+  ...swarmSettings,
   uploadBytesPerSecondMax: z
     .int()
     .min(64 * kibibyte)

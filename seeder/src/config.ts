@@ -1,6 +1,8 @@
 // The seeder's configuration: the only description of its settings.
-import { httpUrl, multiaddr, name } from "@shoal/api/names";
+import { httpUrl, name } from "@shoal/api/names";
 import { mebibyte, minuteMs } from "@shoal/core/units";
+import { swarmSettings } from "@shoal/peer/swarm-settings";
+import { trustSettings } from "@shoal/trust/trust-settings";
 import { z } from "zod";
 
 /** `s3://bucket` or `s3://bucket/some/prefix`. */
@@ -46,32 +48,8 @@ export const seederConfig = z.strictObject({
   advertisedUrl: httpUrl
     .optional()
     .describe("https address that others reach it by, when it isn't host and port"),
-  swarmListen: z
-    .array(multiaddr)
-    .min(1)
-    .default(["/ip4/127.0.0.1/tcp/0"])
-    .describe("multiaddrs to listen on for peers"),
-  bulkListen: z
-    .array(multiaddr)
-    .max(16)
-    .optional()
-    .describe(
-      "multiaddrs of TCP to listen on for bulk sockets; a free port beside each of swarmListen when absent; empty: chunks go over swarmListen",
-    ),
-  bulkAdvertised: z
-    .array(multiaddr)
-    .max(16)
-    .optional()
-    .describe("what peers are told of bulkListen, when it differs; with /tls behind, if encrypted"),
-  bulkEncrypted: z
-    .boolean()
-    .default(true)
-    .describe("encrypt bulk sockets; false only where you trust the wire, and on all hosts"),
-  trustFile: z.string().min(1).describe("trust document, signed by the root key"),
-  rootPublicKey: z
-    .base64url()
-    .length(43)
-    .describe("raw public root key that signs the trust document"),
+  ...swarmSettings,
+  ...trustSettings,
   cacheBytesMax: z
     .int()
     .positive()
