@@ -1,6 +1,7 @@
-// Telling peers what this node can serve now. A have goes at once to a link that lacks the piece and
-// asks for nothing now, because that link may be idle; otherwise it waits a little for company. Where
-// the other side has the piece, it only counts copies, and can wait longer.
+// Telling peers what this node can serve now. A have goes at once to a peer that lacks the piece, asks
+// for nothing now, and may be idle for want of it: because few have the piece, or because it knows of
+// little else to ask of us. Otherwise a have waits for company: most of what crosses a link would be
+// haves, else. Where the other side has the piece, it only counts copies, and can wait longer.
 import { havesPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
@@ -19,15 +20,19 @@ export class Announcer {
 
   /** A piece became complete: everybody who has our bitfield hears of it, sooner or a little later. */
   announce(artifact: Artifact, piece: PieceIndex, now: Millis): void {
-    const { haveDelayMs, haveDelayKnownMs } = this.#state.config;
+    const { config } = this.#state;
+    const isRare = artifact.rarity.copies(piece) < config.haveSoonCopies;
     for (const peer of artifact.peers) {
-      if (!peer.hasOurs) continue;
       const lacks = peer.offered !== undefined && !hasBit(peer.offered, piece);
+      if (lacks) peer.lackedCount += 1;
+      if (!peer.hasOurs) continue;
       this.#append(peer, piece);
-      if (lacks && peer.link.queue.length === 0 && peer.link.active === undefined) {
+      const isSoon = isRare || peer.lackedCount - peer.pendingCount < config.haveSoonLacked;
+      if (lacks && isSoon && peer.link.queue.length === 0 && peer.link.active === undefined) {
         this.flush(peer);
       } else {
-        const dueMs = now + (lacks ? haveDelayMs : haveDelayKnownMs);
+        const soonMs = isSoon ? config.haveDelayMs : config.haveDelayCommonMs;
+        const dueMs = now + (lacks ? soonMs : config.haveDelayKnownMs);
         peer.pendingDueMs = Math.min(peer.pendingDueMs, dueMs);
         this.#state.timers.lower("haves", peer.pendingDueMs);
       }

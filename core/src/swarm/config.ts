@@ -51,8 +51,14 @@ export interface SwarmConfig {
    */
   readonly behindHeadStartMs: Millis;
   readonly behindHeadStartMsMax: Millis;
-  /** How long a have may wait for company on a busy link that lacks the piece. */
+  /** A have is urgent where fewer peers than this have the piece, … */
+  readonly haveSoonCopies: number;
+  /** … or where the peer knows of fewer pieces than this that it lacks and we have. */
+  readonly haveSoonLacked: number;
+  /** How long an urgent have may wait for company on a busy link that lacks the piece. */
   readonly haveDelayMs: Millis;
+  /** The same for one that isn't urgent, busy or not. */
+  readonly haveDelayCommonMs: Millis;
   /** The same where the other side has the piece, and only counts copies. */
   readonly haveDelayKnownMs: Millis;
   /** Without a chunk for this long, what a link was asked for goes elsewhere. */
@@ -113,7 +119,10 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     farBurstBytes: 8 * mebibyte,
     behindHeadStartMs: 30,
     behindHeadStartMsMax: 4000,
+    haveSoonCopies: 3,
+    haveSoonLacked: 4,
     haveDelayMs: 50,
+    haveDelayCommonMs: 300,
     haveDelayKnownMs: 1000,
     requestStallMs: 8000,
     linkStallMs: 30_000,

@@ -4,7 +4,7 @@ import { peersPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Artifact } from "./artifact.ts";
-import { bitfieldOf, clearBit, hasBit, isBitfieldOf, setBit } from "./bitfield.ts";
+import { bitfieldOf, clearBit, countBits, hasBit, isBitfieldOf, setBit } from "./bitfield.ts";
 import type { Downloads } from "./downloads.ts";
 import type { HavesReceived } from "./events.ts";
 import type { Handout } from "./handout.ts";
@@ -79,6 +79,8 @@ export class Members {
       artifact.rarity.increment(piece);
       peer.offeredCount += 1;
     }
+    peer.lackedCount = countLacked(artifact.offer, pieces);
+    this.#deps.uploads.touch();
     if (!peer.hasOurs) this.#sendBitfield(peer);
     if (this.#deps.state.config.seeder) this.#deps.handout.begin(peer);
     if (isFirst) this.#tellPeers(peer);
@@ -111,6 +113,8 @@ export class Members {
     this.#deps.handout.gain(peer, piece);
     setBit(offered, piece);
     peer.offeredCount += 1;
+    if (hasBit(artifact.offer, piece)) peer.lackedCount -= 1;
+    this.#deps.uploads.touch();
     artifact.rarity.increment(piece);
   }
 
@@ -121,7 +125,19 @@ export class Members {
     clearBit(offered, piece);
     this.#deps.handout.lose(peer, piece);
     peer.offeredCount -= 1;
+    if (hasBit(artifact.offer, piece)) peer.lackedCount += 1;
+    this.#deps.uploads.touch();
     artifact.rarity.decrement(piece);
+  }
+
+  /** A piece can't be served any more. */
+  withdraw(artifact: Artifact, piece: PieceIndex): void {
+    if (!hasBit(artifact.offer, piece)) return;
+    clearBit(artifact.offer, piece);
+    for (const peer of artifact.peers) {
+      if (peer.offered !== undefined && !hasBit(peer.offered, piece)) peer.lackedCount -= 1;
+    }
+    this.#deps.handout.withdraw(artifact, piece);
   }
 
   /** Since when neither side of a link can want anything, as of now. */
@@ -150,6 +166,7 @@ export class Members {
     }
     peer.offered = undefined;
     peer.offeredCount = 0;
+    peer.lackedCount = 0;
     peer.isExhausted = false;
   }
 
@@ -171,6 +188,11 @@ export class Members {
     const { outputs } = this.#deps.state;
     outputs.push({ type: "peers", link: link.id, artifact: artifact.slot, peers: sample });
   }
+}
+
+/** How many pieces of `ours` aren't in `theirs`. */
+function countLacked(ours: Uint8Array, theirs: Uint8Array): number {
+  return countBits(ours.map((byte, at) => byte & ~(theirs[at] ?? 0)));
 }
 
 function isNeeded(link: Link): boolean {

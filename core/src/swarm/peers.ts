@@ -72,6 +72,8 @@ export class Peer {
   /** What the other side offers; undefined until its bitfield came. */
   offered: Uint8Array | undefined;
   offeredCount = 0;
+  /** How many pieces we can serve that it doesn't offer, those it hasn't heard of included. */
+  lackedCount = 0;
   /** Nothing that it offers is to be asked for, as of the last look. */
   isExhausted = false;
 

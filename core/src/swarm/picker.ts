@@ -13,7 +13,7 @@ export const nothing = -1;
  * Rarest first: the piece with the fewest known copies that the peer offers and that has chunks to be
  * asked for. What hosts have several copies of isn't asked of a seeder while hosts deliver, because
  * what a seeder sends is missing elsewhere in its region. `nothing` when there is none; linear in the
- * pieces that are rarer than the answer.
+ * pieces with copies that are rarer than the answer.
  */
 export function rarestPiece(peer: Peer, config: SwarmConfig): PieceIndex {
   const { artifact, offered, link } = peer;
@@ -22,7 +22,7 @@ export function rarestPiece(peer: Peer, config: SwarmConfig): PieceIndex {
   const spares = link.known.seeder && artifact.bytesOpenAtHosts > 0;
   // The seeder that is asked is one of the copies.
   const copiesMax = spares ? config.commonCopies + 1 : Infinity;
-  for (let place = 0; place < rarity.size; place += 1) {
+  for (let place = rarity.firstCopied; place < rarity.size; place += 1) {
     const piece = rarity.at(place);
     if (rarity.copies(piece) > copiesMax) return nothing;
     if (hasBit(offered, piece)) return piece;

@@ -35,6 +35,11 @@ export class RarityOrder {
     return this.#order[place] as number;
   }
 
+  /** The first place whose piece somebody is known to have; `size` when there is none. */
+  get firstCopied(): number {
+    return this.#starts[1] as number;
+  }
+
   copies(piece: PieceIndex): number {
     return this.#copies[piece] as number;
   }

@@ -11,7 +11,6 @@ import type { Prng } from "../prng.ts";
 import type { Millis } from "../units.ts";
 import { Announcer } from "./announcer.ts";
 import { Artifact } from "./artifact.ts";
-import { clearBit } from "./bitfield.ts";
 import { Candidates } from "./candidates.ts";
 import type { SwarmConfig } from "./config.ts";
 import { Downloads } from "./downloads.ts";
@@ -311,8 +310,7 @@ export class Swarm {
     const { artifact } = peer;
     const piece = artifact.pieces.pieceOf(firstChunk);
     if (input.outcome === "unreadable") {
-      clearBit(artifact.offer, piece);
-      this.#handout.withdraw(artifact, piece);
+      this.#members.withdraw(artifact, piece);
       this.#state.log({ type: "pieceWithdrawn", at: now, artifact: artifact.cid, piece });
     }
     const pieceEnd = artifact.pieces.firstChunk(piece) + artifact.pieces.chunkCount(piece);
@@ -330,8 +328,7 @@ export class Swarm {
       for (const link of this.#downloads.watch(now)) this.#drop(link, "stalled", now);
     }
     if (timers.take("endgame", now)) this.#state.touchAll();
-    // What waited for it is chosen after every input.
-    timers.take("budget", now);
+    if (timers.take("budget", now)) this.#uploads.touch();
     if (timers.take("offers", now)) this.#handout.touchAll();
     if (!timers.take("idle", now) || links.size === 0) return;
     for (const link of links.values()) {

@@ -25,6 +25,8 @@ export class Uploads {
   readonly #state: SwarmState;
   /** Links with something in their queue. */
   readonly #waiting: Set<Link> = new Set();
+  /** Something changed since no link could be served last: a choice may come out otherwise. */
+  #isDue = false;
   #activeCount = 0;
   /** Of the active ones, those that aren't for newcomers. */
   #settledCount = 0;
@@ -35,6 +37,11 @@ export class Uploads {
   constructor(state: SwarmState) {
     this.#state = state;
     this.#farBytesLeft = state.config.farBurstBytes;
+  }
+
+  /** A peer has other pieces than before, or time brought budget: who is served may change by it. */
+  touch(): void {
+    this.#isDue = true;
   }
 
   /** Queues a request of a peer. "illegal" when no version of this protocol would send it. */
@@ -59,6 +66,7 @@ export class Uploads {
     const [isNewcomers, isStopping] = [false, false];
     link.queue.push({ peer, request, firstChunk, count, isNewcomers, isStopping });
     this.#waiting.add(link);
+    this.#isDue = true;
     return "queued";
   }
 
@@ -73,6 +81,7 @@ export class Uploads {
     if (place < 0) return;
     queue.splice(place, 1);
     if (queue.length === 0) this.#waiting.delete(link);
+    this.#isDue = true;
     this.#state.outputs.reject(link.id, request);
   }
 
@@ -100,18 +109,21 @@ export class Uploads {
 
   closeLink(link: Link): void {
     this.#waiting.delete(link);
+    this.#isDue = true;
     link.queue.length = 0;
     if (link.active !== undefined) this.#free(link);
   }
 
   /** Starts what there are slots for. Calls nothing: the started uploads are answered by `next`. */
   next(now: Millis): Upload | undefined {
-    if (this.#waiting.size === 0 || this.#activeCount >= this.#state.config.uploadSlots) {
+    if (!this.#isDue) return undefined;
+    const hasSlot = this.#activeCount < this.#state.config.uploadSlots;
+    const link = hasSlot && this.#waiting.size > 0 ? this.#choose(now) : undefined;
+    const upload = link?.queue.shift();
+    if (link === undefined || upload === undefined) {
+      this.#isDue = false;
       return undefined;
     }
-    const link = this.#choose(now);
-    const upload = link?.queue.shift();
-    if (link === undefined || upload === undefined) return undefined;
     if (link.queue.length === 0) this.#waiting.delete(link);
     link.active = upload;
     upload.isNewcomers = this.#isNewcomer(upload.peer);
@@ -206,6 +218,7 @@ export class Uploads {
   #free(link: Link): void {
     if (link.active?.isNewcomers === false) this.#settledCount -= 1;
     this.#activeCount -= 1;
+    this.#isDue = true;
     link.active = undefined;
   }
 }
