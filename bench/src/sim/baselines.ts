@@ -34,6 +34,7 @@ export const krakenConfig: Partial<SwarmConfig> = {
   uploadsToEmpty: 10,
   nearHeadStartMs: 0,
   behindHeadStartMs: 0,
+  rareHeadStartMs: 0,
   haveSoonCopies: Infinity,
   haveDelayMs: 0,
   haveDelayCommonMs: 0,

@@ -1,6 +1,7 @@
 // What the scheduler orders, told one fact at a time.
 import { describe, expect, test } from "vitest";
 import { kibibyte } from "../units.ts";
+import type { SwarmConfig } from "./config.ts";
 import type { SwarmInput } from "./events.ts";
 import { bits, Script, smallPieces } from "./script.test-kit.ts";
 
@@ -284,8 +285,8 @@ describe("serving", () => {
 });
 
 describe("announcing", () => {
-  function afterOnePiece(busy: boolean): Script {
-    const script = new Script(smallPieces(3)).joinArtifact([4, 5, 6, 7]);
+  function afterOnePiece(busy: boolean, config: Partial<SwarmConfig> = {}): Script {
+    const script = new Script(smallPieces(3), config).joinArtifact([4, 5, 6, 7]);
     script.openPeer(1, [0]).openPeer(2, []).openPeer(3, [0]);
     if (busy) {
       const ask = { type: "requestReceived", artifact: 1, firstChunk: 4, count: 4 } as const;
@@ -306,6 +307,12 @@ describe("announcing", () => {
   test("tells a busy link that lacks the piece within 50 ms", () => {
     const script = afterOnePiece(true);
     expect(script.wait(49).take("haves")).toHaveLength(0);
+    expect(script.wait(1).take("haves")).toMatchObject([{ link: 2, count: 1 }]);
+  });
+
+  test("tells a peer that knows of enough to ask for within 300 ms, idle or not", () => {
+    const script = afterOnePiece(false, { haveSoonCopies: 0, haveSoonLacked: 1 });
+    expect(script.wait(299).take("haves")).toHaveLength(0);
     expect(script.wait(1).take("haves")).toMatchObject([{ link: 2, count: 1 }]);
   });
 

@@ -1,4 +1,4 @@
-// Who is served beside whom, and what may leave the zone.
+// Who is served beside whom, and before whom, and what may leave the zone.
 import { expect, test } from "vitest";
 import { kibibyte } from "../units.ts";
 import { Script, smallPieces } from "./script.test-kit.ts";
@@ -29,4 +29,17 @@ test("no more than its budget leaves the zone, and what waited goes when there i
       .take("upload")
       .map(({ link }) => link),
   ).toEqual([2]);
+});
+
+test("who asks for what few have is served sooner", () => {
+  const config = { uploadSlots: 1, uploadSlotsForNewcomers: 0 };
+  const script = new Script(smallPieces(4), config).joinArtifact("all");
+  script.openPeer(1, [3]).openPeer(2, [3]).openPeer(3, [1, 3]);
+  script.tell({ ...ask, link: 3, firstChunk: 8 });
+  script.tell({ ...ask, link: 1, firstChunk: 4 });
+  script.now += 10;
+  script.tell({ ...ask, link: 2, firstChunk: 0 });
+  expect(script.take("upload")).toMatchObject([{ link: 3 }]);
+  script.tell({ type: "uploadEnded", link: 3, request: 1, outcome: "sent" });
+  expect(script.take("upload")).toMatchObject([{ link: 2, firstChunk: 0 }]);
 });

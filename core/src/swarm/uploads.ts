@@ -1,8 +1,9 @@
 // Answering what peers ask: a short queue for each link, and a bounded number of answers at once, so
 // that each ends soon and can be passed on. Which link is next: the artifact with the highest priority,
 // then who was served longest ago, near peers a little sooner, and those that are behind us sooner
-// still, so that no host is left behind by all its peers. Some slots are for newcomers only: a swarm
-// grows where those without anything get their first pieces.
+// still, so that no host is left behind by all its peers; and sooner who asks for what few have, because
+// all others wait for what that one can pass on. Some slots are for newcomers only: a swarm grows where
+// those without anything get their first pieces.
 //
 // Invariants: a link has at most one active upload; each request ends by its last chunk or a reject.
 import { uploadsQueuedPerLinkMax } from "../limits.ts";
@@ -153,7 +154,12 @@ export class Uploads {
       }
       const { priority } = first.peer.artifact;
       const nearMs = link.isNear ? nearHeadStartMs : 0;
-      const waitMs = now - link.servedMs + nearMs + this.#behindHeadStartMs(first.peer);
+      const waitMs =
+        now -
+        link.servedMs +
+        nearMs +
+        this.#behindHeadStartMs(first.peer) +
+        this.#rareHeadStartMs(first);
       if (priority < bestPriority || (priority === bestPriority && waitMs <= bestWaitMs)) continue;
       best = link;
       bestPriority = priority;
@@ -193,6 +199,12 @@ export class Uploads {
     const { behindHeadStartMs, behindHeadStartMsMax } = this.#state.config;
     const behind = Math.max(0, artifact.piecesHeld - offeredCount);
     return Math.min(behind * behindHeadStartMs, behindHeadStartMsMax);
+  }
+
+  #rareHeadStartMs({ peer: { artifact }, firstChunk }: Upload): Millis {
+    const { rareHeadStartMs, rareShare } = this.#state.config;
+    const copies = artifact.rarity.copies(artifact.pieces.pieceOf(firstChunk));
+    return rareHeadStartMs * Math.max(0, 1 - copies / (rareShare * artifact.peers.length));
   }
 
   #isNewcomer(peer: Peer): boolean {
