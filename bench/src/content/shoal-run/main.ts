@@ -4,11 +4,15 @@
 //   chunk <input>                          read, cut and hash
 //   publish <input> <store> <manifest>     that, and store what is new
 //   update <store> <manifest> <dir> [old]  write a release, taking what the old one has
+//   hash <input>                           BLAKE3 alone, on one thread, of the input's bytes in memory
+//   serve                                  any of these, one after another: a line of JSON for each on stdin
 import { readFile, writeFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
 import { decodeManifest, encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
 import type { Manifest } from "@shoal/core/content/manifest";
-import { digestBytes } from "@shoal/core/digest";
-import { chunksInFlightMax } from "@shoal/core/limits";
+import { digest, digestBytes } from "@shoal/core/digest";
+import { chunkBytesTarget, chunksInFlightMax } from "@shoal/core/limits";
+import { gibibyte, mebibyte } from "@shoal/core/units";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
 import { openReleaseFiles } from "@shoal/store/release-files";
@@ -17,9 +21,12 @@ import { Lanes } from "@shoal/store/lanes";
 import { openContentPool } from "@shoal/store/content-pool";
 import { readTree } from "@shoal/store/tree-reader";
 import { scanTree } from "@shoal/store/tree-scan";
+import { TreeStream } from "@shoal/store/tree-stream";
 
 /** Chunks on their way at once: the bound of what waits in memory. */
 const lanesCount = 16;
+/** Of an input, in memory to be hashed: more than any cache holds. */
+const hashedBytesMax = 512 * mebibyte;
 
 async function chunk(input: string): Promise<Record<string, unknown>> {
   const startedAt = performance.now();
@@ -33,6 +40,23 @@ async function chunk(input: string): Promise<Record<string, unknown>> {
     wallSeconds: (performance.now() - startedAt) / 1000,
     cpuSeconds: (user + system) / 1e6,
   };
+}
+
+/** The same native module, the same bytes, in pieces as long as chunks are; one pass, after a short one that warms it up. */
+async function hash(input: string): Promise<Record<string, unknown>> {
+  const scan = await scanTree(input);
+  const bytes = new Uint8Array(Math.min(scan.bytes, hashedBytesMax));
+  const stream = new TreeStream(input, scan);
+  await stream.read(bytes, 0, bytes.length, false);
+  await stream.close();
+  const pass = (end: number): number => {
+    const startedAt = performance.now();
+    for (let at = 0; at < end; at += chunkBytesTarget)
+      digest(bytes.subarray(at, at + chunkBytesTarget));
+    return (performance.now() - startedAt) / 1000;
+  };
+  pass(bytes.length >> 3);
+  return { gibPerSecond: bytes.length / gibibyte / pass(bytes.length) };
 }
 
 async function publish(
@@ -60,9 +84,10 @@ async function update(
   dir: string,
   old: string | undefined,
 ): Promise<Record<string, unknown>> {
-  const startedAt = performance.now();
   const manifest = decodeManifest(await readFile(manifestPath));
-  const store = await openChunkStore(await openDirectoryBlobs(storeDir));
+  // Nothing is read twice.
+  const config = { cacheBytesMax: 0 };
+  const store = await openChunkStore(await openDirectoryBlobs(storeDir), config);
   const files = await openReleaseFiles(dir, manifest);
   const reused = old === undefined ? undefined : await reuseFrom(files, [old]);
   const lanes = new Lanes(lanesCount);
@@ -77,8 +102,7 @@ async function update(
   await lanes.finish();
   await files.seal();
   await files.close();
-  const wallSeconds = (performance.now() - startedAt) / 1000;
-  return { ...described(manifest), reusedBytes: reused?.bytes ?? 0, movedBytes, wallSeconds };
+  return { ...described(manifest), reusedBytes: reused?.bytes ?? 0, movedBytes };
 }
 
 function described(manifest: Manifest): Record<string, unknown> {
@@ -89,12 +113,39 @@ function described(manifest: Manifest): Record<string, unknown> {
   };
 }
 
-const [action, first = "", second = "", third = "", fourth] = process.argv.slice(2);
-const actions: Readonly<Record<string, () => Promise<Record<string, unknown>>>> = {
-  chunk: () => chunk(first),
-  publish: () => publish(first, second, third),
-  update: () => update(first, second, third, fourth),
-};
-const run = actions[action ?? ""];
-if (run === undefined) throw new Error(`no action ${action}`);
-process.stdout.write(`${JSON.stringify(await run())}\n`);
+type Answer = Promise<Record<string, unknown>>;
+
+function run(args: readonly string[]): Answer {
+  const [action = "", first = "", second = "", third = "", fourth] = args;
+  const actions: Readonly<Record<string, () => Answer>> = {
+    chunk: () => chunk(first),
+    hash: () => hash(first),
+    publish: () => publish(first, second, third),
+    update: () => update(first, second, third, fourth),
+  };
+  const found = actions[action];
+  if (found === undefined) throw new Error(`no action ${action}`);
+  return found();
+}
+
+async function serve(): Promise<void> {
+  say({ ready: true });
+  for await (const line of createInterface({ input: process.stdin })) {
+    const cpu = process.cpuUsage();
+    const answer = await run(JSON.parse(line) as string[]);
+    const { user, system } = process.cpuUsage(cpu);
+    say({
+      ...answer,
+      cpuSeconds: (user + system) / 1e6,
+      peakMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+    });
+  }
+}
+
+function say(answer: Record<string, unknown>): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+
+const args = process.argv.slice(2);
+if (args[0] === "serve") await serve();
+else say(await run(args));
