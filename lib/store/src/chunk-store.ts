@@ -17,6 +17,7 @@ import { decodeChunk } from "./chunk-coding.ts";
 import { ChunkIndex, type ChunkPlace } from "./chunk-index.ts";
 import { collectPacks, type Collected } from "./collector.ts";
 import { inlineWork, type ContentWork } from "./content-pool.ts";
+import { freeBytes } from "./free-bytes.ts";
 import { noSlot } from "./hash-table.ts";
 import { coding } from "./pack-format.ts";
 import { Packs, type OpenPack } from "./packs.ts";
@@ -327,6 +328,7 @@ export class ChunkStore {
       if (stored === undefined) continue;
       try {
         const bytes = await decodeChunk(hash, { stored, coding: place.coding }, place.rawBytes);
+        if (place.coding !== coding.raw) freeBytes(stored);
         this.#cache.add(key, bytes);
         return bytes;
       } catch (error) {

@@ -71,7 +71,8 @@ describe.skipIf(mounted === undefined)("on a file system that shares blocks", ()
       manifest: files.manifest,
       missingChunks: () => files.missingChunks(),
       hashOf: (chunk: number) => files.hashOf(chunk),
-      write: (chunk: number, bytes: Uint8Array) => files.write(chunk, bytes),
+      writeRun: (chunk: number, count: number, bytes: Uint8Array) =>
+        files.writeRun(chunk, count, bytes),
       holds: (chunk: number) => files.holds(chunk),
       cloneFile: async (file: number, from: string) => {
         const answer = await files.cloneFile(file, from);

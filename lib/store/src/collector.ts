@@ -115,7 +115,7 @@ class Collection {
       return;
     }
     this.#target ??= this.#packs.open();
-    this.#target.add(row.hash, { stored: stored.slice(), coding: row.coding }, row.rawBytes);
+    this.#target.add(row.hash, { stored, coding: row.coding }, row.rawBytes);
     this.#origins.push(place);
   }
 

@@ -8,6 +8,7 @@ import type { Bytes } from "@shoal/core/units";
 import { listAll, type BlobInfo, type BlobKey, type BlobStore } from "./blob-store.ts";
 import type { ChunkPlace } from "./chunk-index.ts";
 import type { StoredChunk } from "./content-jobs.ts";
+import { freeBytes } from "./free-bytes.ts";
 import {
   decodePackRows,
   encodePackEnd,
@@ -38,6 +39,7 @@ export class OpenPack {
     return this.#bytes >= packBytesTarget;
   }
 
+  /** The chunk's memory is the pack's from then on. */
   add(hash: Uint8Array, chunk: StoredChunk, rawBytes: Bytes): PackRow {
     const storedBytes = chunk.stored.length;
     const row = { hash, offset: this.#bytes, storedBytes, rawBytes, coding: chunk.coding };
@@ -47,8 +49,15 @@ export class OpenPack {
     return row;
   }
 
+  /** A copy: the pack's own memory goes once it is written. */
   storedAt(offset: number): Uint8Array | undefined {
-    return this.#chunks.get(offset);
+    return this.#chunks.get(offset)?.slice();
+  }
+
+  /** Gives the memory back at once; nothing is read from the pack any more. */
+  free(): void {
+    for (const stored of this.#chunks.values()) freeBytes(stored);
+    this.#chunks.clear();
   }
 
   /** The whole object, in parts, and its key. */
@@ -107,6 +116,7 @@ export class Packs {
     const record = this.#recordOf(pack.number);
     record.written = { key, bytes };
     record.open = undefined;
+    pack.free();
   }
 
   /** Lets go of a pack that couldn't be written or read; nothing is deleted. */
@@ -126,14 +136,19 @@ export class Packs {
     );
   }
 
-  /** The stored bytes of a chunk, or undefined when its pack is no longer there. */
+  /** The stored bytes of a chunk, in memory of the caller's own; undefined when its pack is no longer there. */
   async readStored(place: ChunkPlace): Promise<Uint8Array | undefined> {
     const record = this.#records.get(place.pack);
     if (record === undefined) return undefined;
     if (record.open !== undefined) return record.open.storedAt(place.offset);
-    return this.#reading(record, (key) =>
-      this.#blobs.get(key, { offset: place.offset, bytes: place.storedBytes }),
-    );
+    const { offset, storedBytes } = place;
+    return this.#reading(record, async (key) => {
+      if (this.#blobs.fill !== undefined) {
+        const bytes = new Uint8Array(storedBytes);
+        if (await this.#blobs.fill(key, offset, bytes)) return bytes;
+      }
+      return this.#blobs.get(key, { offset, bytes: storedBytes });
+    });
   }
 
   /** Fills `into` from a place of a written pack; false when that can't be done in one go. */

@@ -40,6 +40,7 @@ import {
 import { checkRoom, readBootId } from "./machine-facts.ts";
 import { isDamage, withdrawn } from "./release-damage.ts";
 import { TreeFiles } from "./tree-files.ts";
+import { findWrongChunks } from "./wrong-chunks.ts";
 import { checkTree, finishTree, layOutTree, removeTree, type TreeProblem } from "./tree-layout.ts";
 
 export interface ReleaseFilesConfig {
@@ -63,8 +64,6 @@ export interface ReleaseCheck {
 const syncLanesCount = 8;
 /** Smaller artifacts are written through the page cache: they drive nothing out of it. */
 const directBytesMin = 64 * mebibyte;
-/** Chunks that are read at once to be hashed: at most this many MiB in memory. */
-const hashLanesCount = 4;
 
 /**
  * Opens or resumes the folder of a release; makes it when it isn't there. Throws `release_mismatch` when
@@ -351,18 +350,10 @@ export class ReleaseFiles {
 
   /** Hashes chunks that are held, withdraws the wrong ones, and answers them in order. */
   async #rehash(chunks: Iterable<ChunkIndex>): Promise<ChunkIndex[]> {
-    const wrong: ChunkIndex[] = [];
-    await forEachInLanes(chunks, hashLanesCount, async (chunk) => {
-      const bytes = new Uint8Array(this.#ranges.bytesOf(chunk, 1));
-      const isRead = await this.#files.read(this.#ranges.rangesOf(chunk, 1), bytes).then(
-        () => true,
-        () => false,
-      );
-      if (isRead && digestEquals(digest(bytes), this.hashOf(chunk))) return;
-      this.#held.remove(chunk);
-      wrong.push(chunk);
-    });
-    return wrong.toSorted((a, b) => a - b);
+    const tree = { files: this.#files, ranges: this.#ranges };
+    const wrong = await findWrongChunks(this.manifest, tree, chunks);
+    for (const chunk of wrong) this.#held.remove(chunk);
+    return wrong;
   }
 
   async #readMarks(): Promise<Uint8Array> {

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { forEachInLanes } from "./bounded-lanes.ts";
 import { FileRanges } from "./file-ranges.ts";
 import { HashTable, noSlot } from "./hash-table.ts";
+import { laneBytesMax, LaneBuffers } from "./lane-buffers.ts";
 import { readReleaseManifest, treeName } from "./release-records.ts";
 import { TreeFiles } from "./tree-files.ts";
 
@@ -17,7 +18,7 @@ export interface ReuseTarget {
   readonly manifest: Manifest;
   missingChunks(): Iterable<ChunkIndex>;
   hashOf(chunk: ChunkIndex): Uint8Array;
-  write(chunk: ChunkIndex, bytes: Uint8Array): Promise<void>;
+  writeRun(firstChunk: ChunkIndex, count: number, bytes: Uint8Array): Promise<void>;
   holds(chunk: ChunkIndex): boolean;
   cloneFile(file: number, from: string): Promise<Bytes | "gone" | "unable">;
 }
@@ -27,7 +28,7 @@ export interface Reused {
   readonly bytes: Bytes;
 }
 
-/** Chunks on their way at once: at most this many MiB in memory. */
+/** Runs of chunks on their way at once: at most this many MiB in memory. */
 const lanesCount = 4;
 
 /**
@@ -59,31 +60,125 @@ async function reuseFromOne(
   if (other === undefined) return { chunksCount: 0, bytes: 0 };
   const ranges = new FileRanges(other);
   const cloned = await cloneUnchanged(target, { dir, manifest: other, ranges }, signal);
-  const { table, chunks } = chunksByHash(other);
   const files = new TreeFiles(join(dir, treeName), ranges, "read");
-  let { chunksCount, bytes } = cloned;
+  const copies = new RunCopies(target, { files, ranges });
   try {
-    await forEachInLanes(target.missingChunks(), lanesCount, async (chunk) => {
+    await forEachInLanes(runsIn(target, other), lanesCount, async (run) => {
       signal?.throwIfAborted();
-      const hash = target.hashOf(chunk);
-      const slot = table.find(hash);
-      if (slot === noSlot) return;
-      const from = chunks[slot] ?? 0;
-      const found = new Uint8Array(ranges.bytesOf(from, 1));
-      // A file that is gone or was cut short: the chunk comes from elsewhere.
-      const isRead = await files.read(ranges.rangesOf(from, 1), found).then(
-        () => true,
-        () => false,
-      );
-      if (!isRead || !digestEquals(digest(found), hash)) return;
-      await target.write(chunk, found);
-      chunksCount += 1;
-      bytes += found.length;
+      await copies.copy(run);
     });
   } finally {
     await files.close();
+    copies.close();
   }
-  return { chunksCount, bytes };
+  return {
+    chunksCount: cloned.chunksCount + copies.chunksCount,
+    bytes: cloned.bytes + copies.bytes,
+  };
+}
+
+/** Missing chunks that follow one another, in the other release as in the target. */
+interface Run {
+  readonly chunk: ChunkIndex;
+  readonly from: ChunkIndex;
+  readonly count: number;
+}
+
+/** What is missing in the target and said to be in the other release, in runs that fit into a buffer. */
+function* runsIn(target: ReuseTarget, other: Manifest): Generator<Run> {
+  const { table, chunks } = chunksByHash(other);
+  let start: { readonly chunk: ChunkIndex; readonly from: ChunkIndex } | undefined;
+  let count = 0;
+  let bytes = 0;
+  for (const chunk of target.missingChunks()) {
+    const hash = target.hashOf(chunk);
+    const chunkBytes = target.manifest.chunkBytes[chunk] ?? 0;
+    if (start !== undefined) {
+      const follows =
+        chunk === start.chunk + count && digestEquals(hashIn(other, start.from + count), hash);
+      if (follows && bytes + chunkBytes <= laneBytesMax) {
+        count += 1;
+        bytes += chunkBytes;
+        continue;
+      }
+      yield { ...start, count };
+      start = undefined;
+    }
+    const slot = table.find(hash);
+    if (slot === noSlot) continue;
+    start = { chunk, from: chunks[slot] ?? 0 };
+    count = 1;
+    bytes = chunkBytes;
+  }
+  if (start !== undefined) yield { ...start, count };
+}
+
+/** Copies runs, as far as they are what they should be. */
+class RunCopies {
+  chunksCount = 0;
+  bytes: Bytes = 0;
+  readonly #target: ReuseTarget;
+  readonly #other: { readonly files: TreeFiles; readonly ranges: FileRanges };
+  readonly #buffers: LaneBuffers = new LaneBuffers();
+
+  constructor(
+    target: ReuseTarget,
+    other: { readonly files: TreeFiles; readonly ranges: FileRanges },
+  ) {
+    this.#target = target;
+    this.#other = other;
+  }
+
+  async copy({ chunk, from, count }: Run): Promise<void> {
+    const { files, ranges } = this.#other;
+    const length = ranges.bytesOf(from, count);
+    // What another release says about sizes is no more than what it says about hashes.
+    const isAlike = sumOf(this.#target.manifest.chunkBytes, chunk, count) === length;
+    const found = isAlike ? this.#buffers.take(length) : undefined;
+    const isRight =
+      found !== undefined &&
+      (await files.read(ranges.rangesOf(from, count), found).then(
+        () => this.#isRight(chunk, count, found),
+        // A file that is gone or was cut short: the chunk comes from elsewhere.
+        () => false,
+      ));
+    if (isRight) {
+      await this.#target.writeRun(chunk, count, found);
+      this.chunksCount += count;
+      this.bytes += length;
+    }
+    if (found !== undefined) this.#buffers.give(found);
+    if (isRight || count === 1) return;
+    // One of them is wrong: each by itself.
+    for (let at = 0; at < count; at += 1) {
+      await this.copy({ chunk: chunk + at, from: from + at, count: 1 });
+    }
+  }
+
+  close(): void {
+    this.#buffers.close();
+  }
+
+  #isRight(firstChunk: ChunkIndex, count: number, bytes: Uint8Array): boolean {
+    let start = 0;
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
+      const end = start + (this.#target.manifest.chunkBytes[chunk] ?? 0);
+      if (!digestEquals(digest(bytes.subarray(start, end)), this.#target.hashOf(chunk)))
+        return false;
+      start = end;
+    }
+    return true;
+  }
+}
+
+function sumOf(sizes: Uint32Array, first: number, count: number): number {
+  let sum = 0;
+  for (let at = first; at < first + count; at += 1) sum += sizes[at] ?? 0;
+  return sum;
+}
+
+function hashIn(manifest: Manifest, chunk: ChunkIndex): Uint8Array {
+  return manifest.chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
 }
 
 /**
@@ -121,8 +216,7 @@ async function cloneUnchanged(
 function signOf(manifest: Manifest, ranges: FileRanges, file: number): string | undefined {
   const chunk = ranges.chunksWithin(file)[0];
   if (chunk === undefined) return undefined;
-  const hash = manifest.chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
-  return `${ranges.files[file]?.bytes} ${ranges.offsetIn(file, chunk)} ${toHex(hash)}`;
+  return `${ranges.files[file]?.bytes} ${ranges.offsetIn(file, chunk)} ${toHex(hashIn(manifest, chunk))}`;
 }
 
 function holdsAnyOf(target: ReuseTarget, ranges: FileRanges, file: number): boolean {

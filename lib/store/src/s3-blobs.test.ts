@@ -53,7 +53,7 @@ describe.skipIf(problem !== undefined)("over a real S3 server", () => {
     expect(await blobs.get("manifest/large", range)).toEqual(
       whole.slice(range.offset, range.offset + range.bytes),
     );
-  });
+  }, 60_000);
 
   test("removes uploads that an earlier process didn't end", async () => {
     const prefix = `test-${(count += 1)}/`;

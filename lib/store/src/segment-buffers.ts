@@ -3,6 +3,10 @@
 import { segmentHeadBytes } from "@shoal/core/content/segments";
 import { ShoalError } from "@shoal/core/error";
 import type { Bytes } from "@shoal/core/units";
+import { readOffset } from "./lane-buffers.ts";
+
+/** Where a segment begins in its buffer; before it is room for what the one before it leaves. */
+export const segmentStart: number = segmentHeadBytes + readOffset;
 
 export class SegmentBuffer {
   readonly memory: SharedArrayBuffer;
@@ -11,7 +15,7 @@ export class SegmentBuffer {
   #holders = 0;
 
   constructor(bytes: Bytes, whenFree: (buffer: SegmentBuffer) => void) {
-    this.memory = new SharedArrayBuffer(segmentHeadBytes + bytes);
+    this.memory = new SharedArrayBuffer(segmentStart + bytes);
     this.bytes = new Uint8Array(this.memory);
     this.#whenFree = whenFree;
   }

@@ -3,12 +3,12 @@
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Manifest, ManifestEntry } from "@shoal/core/content/manifest";
-import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
 import type { Bytes, ChunkIndex } from "@shoal/core/units";
 import { forEachInLanes } from "./bounded-lanes.ts";
 import { FileRanges } from "./file-ranges.ts";
 import { TreeFiles } from "./tree-files.ts";
 import { sealedMode, type TreeProblem } from "./tree-layout.ts";
+import { findWrongChunks } from "./wrong-chunks.ts";
 
 export interface TreeCheck {
   readonly problems: readonly TreeProblem[];
@@ -18,9 +18,8 @@ export interface TreeCheck {
   readonly wrongBytes: Bytes;
 }
 
-/** Entries and chunks that are looked at at once: the chunks bound the memory. */
+/** Entries that are looked at at once. */
 const entryLanesCount = 16;
-const chunkLanesCount = 8;
 
 /** An artifact of one file is checked as `tree/<its name>`, as a release has it. */
 export async function checkAgainst(tree: string, manifest: Manifest): Promise<TreeCheck> {
@@ -82,21 +81,12 @@ async function wrongContent(
 ): Promise<{ readonly wrongChunks: ChunkIndex[]; readonly wrongPaths: ReadonlySet<string> }> {
   const ranges = new FileRanges(manifest);
   const files = new TreeFiles(tree, ranges, "read");
-  const wrong: ChunkIndex[] = [];
+  let wrongChunks: ChunkIndex[];
   try {
-    await forEachInLanes(manifest.chunkBytes.keys(), chunkLanesCount, async (chunk) => {
-      const bytes = new Uint8Array(ranges.bytesOf(chunk, 1));
-      const isRead = await files.read(ranges.rangesOf(chunk, 1), bytes).then(
-        () => true,
-        () => false,
-      );
-      const hash = manifest.chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
-      if (!isRead || !digestEquals(digest(bytes), hash)) wrong.push(chunk);
-    });
+    wrongChunks = await findWrongChunks(manifest, { files, ranges }, manifest.chunkBytes.keys());
   } finally {
     await files.close();
   }
-  const wrongChunks = wrong.toSorted((a, b) => a - b);
   const wrongFiles = wrongChunks.flatMap((chunk) =>
     ranges.rangesOf(chunk, 1).map(({ file }) => ranges.files[file]?.path ?? ""),
   );

@@ -66,4 +66,4 @@ test("any tree, read and written in any order with kills in between, is the same
     }),
     { numRuns: 15 },
   );
-});
+}, 60_000);

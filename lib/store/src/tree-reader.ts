@@ -1,13 +1,13 @@
 // Reads a scanned tree as one stream and cuts it into chunks (PROTOCOL.md 2.1), in memory of a few
 // segments whatever its size. Segments are read in order, cut and hashed beside each other by the
 // threads that are given, and joined in order: the chunks are the same for any number of threads.
-import { joinSegment, segmentHeadBytes, type SegmentCuts } from "@shoal/core/content/segments";
+import { joinSegment, type SegmentCuts } from "@shoal/core/content/segments";
 import type { Manifest } from "@shoal/core/content/manifest";
 import { digestBytes } from "@shoal/core/digest";
 import { chunkBytesMin, segmentBytes } from "@shoal/core/limits";
 import { inlineWork, type ContentWork } from "./content-pool.ts";
 import { Lanes } from "./lanes.ts";
-import { SegmentBuffers, type SegmentBuffer } from "./segment-buffers.ts";
+import { SegmentBuffers, segmentStart, type SegmentBuffer } from "./segment-buffers.ts";
 import type { TreeScan } from "./tree-scan.ts";
 import { TreeStream } from "./tree-stream.ts";
 
@@ -51,7 +51,7 @@ export async function readTree(
       const segment = await segments.next();
       const { buffer, end } = segment;
       ({ isLast } = segment);
-      let start = segmentHeadBytes - carry.length;
+      let start = segmentStart - carry.length;
       buffer.bytes.set(carry, start);
       const { ends, hashes } = joinSegment(buffer.bytes, start, segment.cuts, end, isLast);
       for (const [index, cut] of ends.entries()) {
@@ -114,18 +114,18 @@ class Segments {
 
   #begin(): void {
     const bytes = Math.min(segmentBytes, this.#left);
-    const end = segmentHeadBytes + bytes;
+    const end = segmentStart + bytes;
     this.#left -= bytes;
     const isLast = this.#left === 0;
     this.#isEnded = isLast;
     const read = this.#reading.then(async () => {
       const buffer = await this.#buffers.take();
-      await this.#stream.read(buffer.bytes, segmentHeadBytes, end, isLast);
+      await this.#stream.read(buffer.bytes, segmentStart, end, isLast);
       return buffer;
     });
     this.#reading = read;
     const segment = read.then(async (buffer) => {
-      const job = { buffer: buffer.memory, start: segmentHeadBytes, end, isLast };
+      const job = { buffer: buffer.memory, start: segmentStart, end, isLast };
       return { buffer, end, isLast, cuts: await this.#work.cut(job) };
     });
     // A failure is thrown where the segment is taken, or never needed.
