@@ -129,7 +129,7 @@ describe("chunk store", () => {
     for (const { bytes } of items)
       expect(bytes).toBeLessThan(packBytesTarget + chunkBytesMax + 5000);
     await expectReadable(store, chunks.slice(0, 3));
-  });
+  }, 60_000);
 
   test("says what is missing", async () => {
     const store = await openChunkStore(new MemoryBlobs());
