@@ -18,7 +18,7 @@ import { scanTree } from "@shoal/store/tree-scan";
 import { createKey } from "@shoal/trust/key-file";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
-import { type Git, openGit } from "./git.ts";
+import { type Git, openGit } from "@shoal/daemon/git";
 import { machineLoad } from "./machine-load.ts";
 import { markedProcesses } from "./processes.ts";
 import { PreparedCache } from "./prepare/cache.ts";

@@ -10,7 +10,7 @@ import type { Log } from "@shoal/daemon/log";
 import { findArtifact } from "./artifact-path.ts";
 import { type CheckoutInput, checkout } from "./checkout.ts";
 import { checkoutBreach, failureOf, requireSuccess } from "./failure.ts";
-import type { Git } from "./git.ts";
+import type { Git } from "@shoal/daemon/git";
 import { type BeatAnswer, Heartbeat, type HeartbeatTiming } from "./heartbeat.ts";
 import { LogStream } from "./log-stream.ts";
 import type { PreparedCache } from "./prepare/cache.ts";

@@ -4,7 +4,7 @@
 // where the remote can leave the rest out. In a repository of its own, so that the checkout stays small.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { ProgramEnd } from "./program.ts";
+import type { ProgramEnd } from "@shoal/daemon/program";
 
 export interface BranchCheck {
   /** Runs git in a folder; see `Git`. */

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { checkout } from "./checkout.ts";
-import { type Git, openGit } from "./git.ts";
+import { type Git, openGit } from "@shoal/daemon/git";
 import { parseRemote } from "@shoal/api/remote-url";
 
 const path = process.env["PATH"] ?? "/usr/bin:/bin";

@@ -5,8 +5,8 @@ import { mkdir } from "node:fs/promises";
 import { ShoalError } from "@shoal/core/error";
 import { checkoutMsMax } from "@shoal/core/limits";
 import { isOnBranch } from "./branch-check.ts";
-import type { Git } from "./git.ts";
-import type { ProgramEnd } from "./program.ts";
+import type { Git } from "@shoal/daemon/git";
+import type { ProgramEnd } from "@shoal/daemon/program";
 import type { Remote } from "@shoal/api/remote-url";
 
 export interface CheckoutInput {

@@ -4,7 +4,7 @@ import { chmod, chown, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ShoalError } from "@shoal/core/error";
 import { checkoutMsMax } from "@shoal/core/limits";
-import { runProgram } from "./program.ts";
+import { runProgram } from "@shoal/daemon/program";
 import type { LaunchFolders } from "./sandbox/launch.ts";
 
 export interface WorkspaceOwner {

@@ -11,7 +11,7 @@ import { builderDiskReserveBytes, checkoutMsMax, preparedRecordBytesMax } from "
 import { readFileBounded, syncDirectory, writeFileAtomic } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
 import { z } from "zod";
-import { runProgram } from "../program.ts";
+import { runProgram } from "@shoal/daemon/program";
 import { diskBytes } from "../sandbox/usage-watch.ts";
 import { removeTree } from "../workspace.ts";
 import { notKept } from "./changes.ts";

@@ -3,7 +3,7 @@
 // files stay closed to it even where a folder with some is bound.
 import { randomBytes } from "node:crypto";
 import { ShoalError } from "@shoal/core/error";
-import { runProgram } from "../program.ts";
+import { runProgram } from "@shoal/daemon/program";
 import { makeWorkspace, removeTree } from "../workspace.ts";
 import { type LaunchInput, type Mount, bubblewrapCommand, inside, systemPath } from "./launch.ts";
 import { requireSuccess } from "../failure.ts";

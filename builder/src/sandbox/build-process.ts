@@ -13,7 +13,7 @@ import {
   killUntilGone,
   markedProcesses,
 } from "../processes.ts";
-import { killGroup } from "../program.ts";
+import { killGroup } from "@shoal/daemon/program";
 import { statusFd } from "./launch.ts";
 import type { LimitGroup } from "./limiter.ts";
 import type { LogPipe } from "./log-pipe.ts";

@@ -5,7 +5,7 @@
 import { chownSync, closeSync, constants, openSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { ShoalError } from "@shoal/core/error";
-import { runProgram } from "../program.ts";
+import { runProgram } from "@shoal/daemon/program";
 
 export interface LogPipe {
   /** For the child's stdout and stderr. */

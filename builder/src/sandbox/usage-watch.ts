@@ -7,7 +7,7 @@ import { type Loop, startLoop } from "@shoal/daemon/loop";
 import type { Log } from "@shoal/daemon/log";
 import { builderDiskReserveBytes, buildUsagePollMs } from "@shoal/core/limits";
 import { treeMemoryBytes } from "../processes.ts";
-import { runProgram } from "../program.ts";
+import { runProgram } from "@shoal/daemon/program";
 import type { LimitGroup } from "./limiter.ts";
 
 export type Breach =

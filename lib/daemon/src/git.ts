@@ -8,17 +8,17 @@ import { type ProgramEnd, runProgram } from "./program.ts";
 export interface GitDeps {
   /** Where git, ssh and the remote helpers are found. */
   readonly path: string;
-  /** Marks our processes, so that leftovers of a killed builder can be found. */
+  /** What git gets beside its own settings: a mark, say, by which leftovers of a killed process are found. */
   readonly environment: Readonly<Record<string, string>>;
   /** A folder of ours for git's configuration file. */
   readonly folder: string;
-  /** The builder's own home, where ssh finds its keys and known hosts. */
+  /** The home of who runs it, where ssh finds its keys and known hosts. */
   readonly home: string;
 }
 
 export interface GitRun {
   readonly timeoutMs: number;
-  readonly signal: AbortSignal;
+  readonly signal?: AbortSignal;
 }
 
 export interface Git {

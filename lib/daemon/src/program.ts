@@ -53,7 +53,7 @@ export async function runProgram(
   const ended = Promise.withResolvers<number | null>();
   child.once("error", (cause) => {
     const message = `${program} can't be started: ${cause.message}`;
-    const hint = `Install ${program}, or put it on the builder's PATH.`;
+    const hint = `Install ${program}, or put it on the PATH of this process.`;
     ended.reject(new ShoalError("program_missing", message, { blame: "environment", hint, cause }));
   });
   child.once("close", (exitCode) => ended.resolve(exitCode));
