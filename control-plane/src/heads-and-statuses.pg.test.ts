@@ -56,7 +56,7 @@ test("builds the heads of watched branches whose push nobody told of, once", asy
   await project(root, ["main"]);
   const listHeads = await openRemoteHeads({
     folder: join(root, "git"),
-    searchPath: process.env["PATH"] ?? "",
+    path: process.env["PATH"] ?? "",
     home: root,
   });
   const warnings: object[] = [];
@@ -91,7 +91,7 @@ test("refuses a branch that git would take for an option, and transports that ru
   });
   const listHeads = await openRemoteHeads({
     folder: join(root, "git"),
-    searchPath: "",
+    path: "",
     home: root,
   });
   await expect(listHeads("ext::sh -c evil", ["main"])).rejects.toMatchObject({
@@ -145,6 +145,21 @@ test("tells a git host how a build stands, again until it is heard, the newest w
   ]);
   expect(await fleet.admin.projects.commitStatus("greeter")).toEqual({
     ...{ url, waiting: 0, gaveUp: 0, problem: null },
+  });
+});
+
+test("a project's branches, command and cap can be changed, and all else stays", async () => {
+  await project("/srv/x", []);
+  const { projects } = fleet.admin;
+  const before = await projects.get("greeter");
+  const changed = await projects.update("greeter", { branches: ["main"], buildsRunningMax: 2 });
+  expect(changed).toEqual({ ...before, branches: ["main"], buildsRunningMax: 2 });
+  const test = { command: "make test", reports: [] };
+  const again = await projects.update("greeter", { test, buildsRunningMax: null });
+  expect(again).toEqual({ ...before, branches: ["main"], test });
+  expect(await projects.update("greeter", {})).toEqual(again);
+  await expect(projects.update("nobody", { branches: [] })).rejects.toMatchObject({
+    code: "not_found",
   });
 });
 

@@ -28,7 +28,7 @@ import { KnownMembers } from "./operations/known-members.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
-import { QueuePlaces } from "./operations/lease-build.ts";
+import { QueueCalls } from "./operations/queue-calls.ts";
 import { QueueDepth } from "./operations/queue-depth.ts";
 import { renewRevocations, syncTrust } from "./operations/trust.ts";
 import { LoopLeases } from "./operations/loop-leases.ts";
@@ -78,7 +78,7 @@ await runDaemon("control-plane", async (context) => {
     logs: logDir === null ? null : await openDirectoryBlobs(logDir),
     grants: new IngestGrants(authority),
     home: new HomeSeeder(database),
-    places: new QueuePlaces(),
+    calls: new QueueCalls(database),
     sources: new BuildSources(database),
     streams: new LogStreams(),
     depth: new QueueDepth(database),
@@ -86,7 +86,7 @@ await runDaemon("control-plane", async (context) => {
   await syncTrust(deps, config.trustFile);
   const listHeads = await openRemoteHeads({
     folder: join(config.stateDir, "git"),
-    searchPath: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
+    path: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
     home: process.env["HOME"] ?? "/",
   });
   const loops = new LoopLeases(database, randomUUID());

@@ -3,18 +3,12 @@
 import { type Command, Option } from "commander";
 import { hourMs } from "@shoal/core/units";
 import { makeFleetKeys } from "../fleet-keys.ts";
-import {
-  parseHealth,
-  parseLabels,
-  parsePermissions,
-  parsePrepare,
-  parseRun,
-  parseTest,
-} from "../service-words.ts";
+import { parseHealth, parseLabels, parsePermissions, parseRun } from "../service-words.ts";
 import { parseInteger } from "./build.ts";
 import { commonOptions, splitService, type CommandContext, type CommonOptions } from "./context.ts";
 import { describeRegions, describeServices } from "./describe.ts";
 import { printAnswer } from "./print.ts";
+import { addProjects } from "./projects.ts";
 
 export function addSetupCommands(program: Command, context: CommandContext): void {
   addKeys(program);
@@ -56,60 +50,6 @@ function addRegions(program: Command, context: CommandContext): void {
         .regions.create({ name, home: options.home === true });
       printAnswer(region, options.json === true, (created) => describeRegions([created]));
     });
-}
-
-function addProjects(program: Command, context: CommandContext): void {
-  commonOptions(program.command("project").description("Projects").command("create"))
-    .description("Add a project: where its code is and how to build it")
-    .argument("<name>")
-    .requiredOption("--remote <url>", "git remote: https, ssh, or an absolute path on the builders")
-    .requiredOption("--build <command>", "run by sh in the checkout, without network")
-    .requiredOption("--artifact <path>", "file or folder that the build leaves")
-    .option("--prepare <command>", "run before the build, to fetch what it needs")
-    .option("--prepare-host <host...>", "hosts that --prepare may reach: host or host:port", [])
-    .option("--lock-file <path...>", "files that the result of --prepare depends on", [])
-    .option(
-      "--branch <name...>",
-      "branches whose heads are built, also without a push being told",
-      [],
-    )
-    .option(
-      "--test <command>",
-      "run after the build in the same sandbox; a failure fails the build",
-    )
-    .option(
-      "--test-report <pattern...>",
-      "reports that --test leaves: JUnit XML, Cobertura, lcov; without it, files of the usual names",
-      [],
-    )
-    .action(async (name: string, options: ProjectOptions) => {
-      const project = await context.connect(options).projects.create({
-        name,
-        remoteUrl: options.remote,
-        buildCommand: options.build,
-        artifactPath: options.artifact,
-        prepare: parsePrepare(options.prepare, options.prepareHost, options.lockFile),
-        test: parseTest(options.test, options.testReport),
-        branches: [...options.branch],
-      });
-      printAnswer(
-        project,
-        options.json === true,
-        (created) => `project ${created.name} builds ${created.remoteUrl}`,
-      );
-    });
-}
-
-interface ProjectOptions extends CommonOptions {
-  readonly remote: string;
-  readonly build: string;
-  readonly artifact: string;
-  readonly prepare?: string;
-  readonly prepareHost: readonly string[];
-  readonly lockFile: readonly string[];
-  readonly branch: readonly string[];
-  readonly test?: string;
-  readonly testReport: readonly string[];
 }
 
 interface ServiceOptions extends CommonOptions {

@@ -2,6 +2,7 @@
 import {
   type Project,
   type projectInput,
+  type projectPatch,
   project as projectSchema,
 } from "@shoal/api/control-plane";
 import type { z } from "zod";
@@ -48,6 +49,36 @@ export async function insertProject(
 export async function findProject(queries: Queries, name: string): Promise<Project | null> {
   const [row] = await queries<ProjectRow[]>`
     select ${columns(queries)} from projects where name = ${name}`;
+  return row === undefined ? null : projectOf(row);
+}
+
+/** Changes what is given; null when there is no such project. */
+export async function updateProject(
+  queries: Queries,
+  name: string,
+  patch: z.output<typeof projectPatch>,
+): Promise<Project | null> {
+  const { prepare, test, limits, builderLabels } = patch;
+  const json = (value: object | null | undefined) =>
+    value == null ? value : queries.json(value as never);
+  const given = Object.entries({
+    remote_url: patch.remoteUrl,
+    build_command: patch.buildCommand,
+    artifact_path: patch.artifactPath,
+    prepare: json(prepare),
+    test: json(test),
+    limits: json(limits),
+    builds_running_max: patch.buildsRunningMax,
+    build_share: patch.buildShare,
+    branches: patch.branches,
+    builder_labels: json(builderLabels),
+    // Branches that are new are looked at soon.
+    heads_due_at: patch.branches === undefined ? undefined : new Date(0),
+  }).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return findProject(queries, name);
+  const [row] = await queries<ProjectRow[]>`
+    update projects set ${queries(Object.fromEntries(given) as never)} where name = ${name}
+    returning ${columns(queries)}`;
   return row === undefined ? null : projectOf(row);
 }
 

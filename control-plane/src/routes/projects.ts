@@ -1,12 +1,13 @@
 // Routes of what is set up once: projects, regions, services, tokens; and the hosts there are.
 import { tokens } from "@shoal/api/member-routes";
-import { hosts, projects, regions, services } from "@shoal/api/routes";
+import { projects, regions } from "@shoal/api/project-routes";
+import { hosts, services } from "@shoal/api/routes";
 import { ShoalError } from "@shoal/core/error";
 import type { AppDeps } from "../app.ts";
 import { type Queries, inTransaction, isForeignKeyViolation } from "../db/connection.ts";
 import { findEnvironment } from "../db/environments.ts";
 import { deletePerson, insertPerson } from "../db/people.ts";
-import { findProject, insertProject, listProjects } from "../db/projects.ts";
+import { findProject, insertProject, listProjects, updateProject } from "../db/projects.ts";
 import { findRegion, insertRegion, listRegions, updateRegion } from "../db/regions.ts";
 import { findService, insertService, listServices } from "../db/services.ts";
 import { insertJoinToken } from "../db/tokens.ts";
@@ -25,6 +26,12 @@ export function serveProjectRoutes(app: App, deps: AppDeps): void {
   serveRoute(app, deps, projects.get, async ({ params }) =>
     present(await findProject(database, params.project), notFound("project", params.project)),
   );
+  serveRoute(app, deps, projects.update, async ({ params, body }) => {
+    const updated = await updateProject(database, params.project, body);
+    // A cap or labels may let builds through that waited.
+    deps.wakeups.announce("queue");
+    return present(updated, notFound("project", params.project));
+  });
   serveRoute(app, deps, hosts.list, async ({ query }) => {
     const page = await listHosts(deps, query);
     return page;

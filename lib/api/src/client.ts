@@ -4,6 +4,7 @@ import { type Fetch, type CallConfig, call, callRaw, decode } from "./call.ts";
 import type { AnswerOf, BodyInputOf, BodyOf, QueryInputOf, Route } from "./route.ts";
 import { builds, commitStatuses, webhooks } from "./build-routes.ts";
 import { members, tokens } from "./member-routes.ts";
+import { projects, regions } from "./project-routes.ts";
 import * as routes from "./routes.ts";
 import { seederTrustRoutes, trustRoutes } from "./trust-routes.ts";
 
@@ -49,13 +50,15 @@ export function createClient(options: ClientOptions) {
 }
 
 function peopleMethods(config: CallConfig) {
-  const { projects, regions, services, rollouts, hosts } = routes;
+  const { services, rollouts, hosts } = routes;
   return {
     projects: {
       create: poster(config, projects.create),
       list: lister(config, projects.list),
       get: (project: string, options?: CallOptions) =>
         call(config, projects.get, { params: { project }, ...options }),
+      update: (project: string, body: BodyInputOf<typeof projects.update>, options?: CallOptions) =>
+        call(config, projects.update, { params: { project }, body, ...options }),
       setCommitStatus: async (
         project: string,
         body: BodyInputOf<typeof commitStatuses.set>,

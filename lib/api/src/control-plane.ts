@@ -78,8 +78,8 @@ export const branchName = z
   .max(255)
   .regex(/^(?!-)(?!.*\.\.)[A-Za-z0-9._/+@#-]+$/, "must be the name of a branch");
 
-export const projectInput = z.strictObject({
-  name,
+/** Of a project, without what is taken when nothing is said. */
+const projectFields = {
   /** Where git fetches from: https, ssh, file or an absolute path; checked by the builder too. */
   remoteUrl: z.string().min(1).max(2048),
   /** Run by `sh -c` in the checkout. */
@@ -87,19 +87,32 @@ export const projectInput = z.strictObject({
   /** Relative path of the file or folder that the build leaves. */
   artifactPath: z.string().min(1).max(4096),
   /** Null: the build needs nothing that isn't in the repository. */
-  prepare: prepare.nullable().default(null),
+  prepare: prepare.nullable(),
   /** Null: nothing is tested. */
-  test: testStage.nullable().default(null),
-  limits: buildLimits.prefault({}),
+  test: testStage.nullable(),
+  limits: buildLimits,
   /** Most builds of it at once; null: as many as there are builders. */
-  buildsRunningMax: z.int().min(1).max(100_000).nullable().default(null),
+  buildsRunningMax: z.int().min(1).max(100_000).nullable(),
   /** How many turns it gets while others wait for theirs. */
-  buildShare: z.int().min(1).max(100).default(1),
+  buildShare: z.int().min(1).max(100),
   /** Branches whose heads are built, whether or not somebody tells of a push. */
-  branches: z.array(branchName).max(branchesMax).default([]),
+  branches: z.array(branchName).max(branchesMax),
   /** Labels that a builder must have to build it. */
+  builderLabels: labels,
+};
+export const projectInput = z.strictObject({
+  name,
+  ...projectFields,
+  prepare: projectFields.prepare.default(null),
+  test: projectFields.test.default(null),
+  limits: buildLimits.prefault({}),
+  buildsRunningMax: projectFields.buildsRunningMax.default(null),
+  buildShare: projectFields.buildShare.default(1),
+  branches: projectFields.branches.default([]),
   builderLabels: labels.default({}),
 });
+/** What is absent stays as it is. Builds that are leased from then on are built so. */
+export const projectPatch = z.strictObject(projectFields).partial();
 export const project = projectInput.extend({ createdAt: instant });
 
 export const regionInput = z.strictObject({

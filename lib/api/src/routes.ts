@@ -5,63 +5,13 @@ import { builds, commitStatuses, webhooks } from "./build-routes.ts";
 import * as builder from "./builder.ts";
 import * as plane from "./control-plane.ts";
 import * as environment from "./environments.ts";
+import { projects, regions } from "./project-routes.ts";
 import { count, name, page, releaseId } from "./names.ts";
 import { members, tokens } from "./member-routes.ts";
 import { type Route, rawBytes } from "./route.ts";
 import { byId, byService, pageQuery, paging, row } from "./row.ts";
 import * as seeder from "./seeder.ts";
 import { seederTrustRoutes, trustRoutes } from "./trust-routes.ts";
-
-export const projects = {
-  create: row({
-    method: "POST",
-    path: "/projects",
-    summary: "Creates a project.",
-    body: plane.projectInput,
-    answer: plane.project,
-    status: 201,
-  }),
-  list: row({
-    method: "GET",
-    path: "/projects",
-    summary: "Lists projects by name.",
-    query: pageQuery,
-    answer: page(plane.project),
-  }),
-  get: row({
-    method: "GET",
-    path: "/projects/:project",
-    summary: "One project.",
-    params: z.strictObject({ project: name }),
-    answer: plane.project,
-  }),
-};
-
-export const regions = {
-  create: row({
-    method: "POST",
-    path: "/regions",
-    summary: "Creates a region.",
-    body: plane.regionInput,
-    answer: plane.region,
-    status: 201,
-  }),
-  list: row({
-    method: "GET",
-    path: "/regions",
-    summary: "Lists regions with their seeders.",
-    query: pageQuery,
-    answer: page(plane.region),
-  }),
-  update: row({
-    method: "PATCH",
-    path: "/regions/:region",
-    summary: "Takes a region in or out of service, or makes it the home region.",
-    params: z.strictObject({ region: name }),
-    body: plane.regionPatch,
-    answer: plane.region,
-  }),
-};
 
 export const services = {
   create: row({
