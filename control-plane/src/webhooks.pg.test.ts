@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type TestFleet, TestServer, commitFor, startFleet } from "./test-fleet.ts";
 
@@ -35,12 +36,16 @@ const pushOf = (text: string, more: object = {}) => ({
   ...more,
 });
 
+/** A delivery as GitHub sends it, byte for byte. */
+const recorded = (name: "push" | "deleted" | "tag" | "ping"): Buffer =>
+  readFileSync(new URL(`../../test/fixtures/github/v1/${name}.json`, import.meta.url));
+
 async function deliver(secret: string, payload: unknown, headers: Record<string, string> = {}) {
-  const body = JSON.stringify(payload);
+  const body = Buffer.isBuffer(payload) ? payload : Buffer.from(JSON.stringify(payload));
   const signature = `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
   const response = await fleet.app.request("/v1/webhooks/github/greeter", {
     method: "POST",
-    body,
+    body: new Uint8Array(body),
     headers: {
       "x-github-event": "push",
       "x-github-delivery": "72d3162e-cc78-11e3-81ab-4c9367dc0958",
@@ -103,3 +108,46 @@ test("ignores deleted branches, tags and other events, and refuses nonsense", as
   ).toMatchObject(bad);
   expect((await fleet.admin.builds.list()).items).toEqual([]);
 });
+
+test("takes what GitHub sends as it is, and checks it as GitHub says", async () => {
+  const secret = await secretOf();
+  const ids = ["1", "2", "3", "4"].map((id) => ({ "x-github-delivery": id }));
+  const queued = await deliver(secret, recorded("push"), ids[0]);
+  expect(queued).toMatchObject({ status: 200, answer: { outcome: "queued" } });
+  const build = await fleet.admin.builds.get(Number(queued.answer["build"]));
+  expect(build.commit).toBe("4f1f0c1f6a4f0a52b7a3a2d9a1b3e7c5d9e8f701");
+  const ignored = { status: 200, answer: { outcome: "ignored" } };
+  expect(await deliver(secret, recorded("deleted"), ids[1])).toMatchObject(ignored);
+  expect(await deliver(secret, recorded("tag"), ids[2])).toMatchObject(ignored);
+  const ping = { ...ids[3], "x-github-event": "ping" };
+  expect(await deliver(secret, recorded("ping"), ping)).toMatchObject(ignored);
+  // The same push in other bytes isn't what was signed.
+  const bytes = recorded("push");
+  const signed = `sha256=${createHmac("sha256", secret).update(bytes).digest("hex")}`;
+  const spaced = Buffer.concat([bytes, Buffer.from("\n")]);
+  const headers = { "x-hub-signature-256": signed, "x-github-delivery": "5" };
+  expect((await deliver(secret, spaced, headers)).status).toBe(401);
+  expect((await fleet.admin.builds.list()).items.length).toBe(1);
+  // The example of GitHub's documentation, "Validating webhook deliveries".
+  await fleet.database`
+    insert into webhook_secrets (project, secret) values ('greeter', 'It''s a Secret to Everybody')`;
+  const example = "757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+  const hello = { ...ping, "x-github-delivery": "6", "x-hub-signature-256": `sha256=${example}` };
+  expect(await deliver("", Buffer.from("Hello, World!"), hello)).toMatchObject(ignored);
+});
+
+test("stands a flood: every signed push is answered and built once, every other changes nothing", async () => {
+  const secret = await secretOf();
+  const floods = Array.from({ length: 300 }, async (_, index) => {
+    const id = { "x-github-delivery": `flood-${index}` };
+    // A third is signed wrongly, a third is the same commit.
+    const isWrong = index % 3 === 0;
+    const push = pushOf(index % 3 === 1 ? "same" : `c${index}`);
+    const { status } = await deliver(isWrong ? "wrong" : secret, push, id);
+    return status === (isWrong ? 401 : 200);
+  });
+  expect(await Promise.all(floods)).not.toContain(false);
+  const [row] = await fleet.database<{ builds: number }[]>`
+    select count(*)::int as builds from builds`;
+  expect(row?.builds).toBe(101);
+}, 30_000);
