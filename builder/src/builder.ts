@@ -5,12 +5,12 @@ import type { Client } from "@shoal/api/client";
 import type { Failure } from "@shoal/api/control-plane";
 import { builderKeyUntrusted } from "@shoal/core/build/retry";
 import { ShoalError } from "@shoal/core/error";
-import { leaseAgainMs, longPollMsMax, retryPauseMsMax } from "@shoal/core/limits";
+import { drainToldMsMax, leaseAgainMs, longPollMsMax, retryPauseMsMax } from "@shoal/core/limits";
 import type { Log } from "@shoal/daemon/log";
 import { startLoop } from "@shoal/daemon/loop";
 
 export interface BuilderDeps {
-  readonly client: Pick<Client["builder"], "lease">;
+  readonly client: Pick<Client["builder"], "lease" | "drain">;
   readonly runAttempt: (lease: Lease, stopping: AbortSignal) => Promise<Failure | null>;
   /** What is told of the machine with each question for work. */
   readonly load: () => Promise<BuilderLoad>;
@@ -34,7 +34,8 @@ export function startBuilder(deps: BuilderDeps, config: BuilderConfig): Builder 
   const { name, labels } = config;
   let untrusted: Failure | null = null;
   const draining = new AbortController();
-  let running: Promise<unknown> = Promise.resolve();
+  /** The question for work that is under way; resolves with the attempt that came of it. */
+  let asked: Promise<{ readonly attempt: Promise<unknown> | null }> = nothingCame;
   const run = async (signal: AbortSignal): Promise<void> => {
     if (draining.signal.aborted) return;
     // Otherwise it would end one build after the other.
@@ -43,13 +44,22 @@ export function startBuilder(deps: BuilderDeps, config: BuilderConfig): Builder 
     }
     const input = { builder: name, labels, load: await deps.load(), waitMs: longPollMsMax };
     const asking = AbortSignal.any([signal, draining.signal]);
-    const { lease } = await deps.client.lease(input, { signal: asking });
-    // A lease whose answer came while we stop is given back at once by the attempt itself.
-    if (lease === null) return;
-    const attempt = deps.runAttempt(lease, signal);
-    running = attempt;
+    const asks = deps.client.lease(input, { signal: asking }).then(({ lease }) =>
+      // A lease whose answer came while we stop is given back at once by the attempt itself.
+      ({ attempt: lease === null ? null : deps.runAttempt(lease, signal) }),
+    );
+    asked = asks.catch(() => nothingCame);
+    const { attempt } = await asks;
     const failure = await attempt;
     if (failure?.code === builderKeyUntrusted) untrusted = failure;
+  };
+  /** Says that no more builds are taken. A lease whose answer was lost on the way is free at once. */
+  const tell = async (idle: boolean): Promise<void> => {
+    const signal = AbortSignal.timeout(drainToldMsMax);
+    const input = { builder: name, ...(idle ? { idle } : {}) };
+    await deps.client.drain(input, { signal }).catch((error: unknown) => {
+      deps.log.debug({ error }, "the control plane wasn't told that this builder ends");
+    });
   };
   const loop = startLoop({
     name: "lease",
@@ -61,8 +71,15 @@ export function startBuilder(deps: BuilderDeps, config: BuilderConfig): Builder 
   return {
     drain: async () => {
       draining.abort(new ShoalError("stopping", "The builder is draining.", { blame: "local" }));
-      await running.catch(() => undefined);
+      const { attempt } = await asked;
+      await tell(attempt === null);
+      await attempt?.catch(() => undefined);
     },
-    stop: () => loop.stop(),
+    stop: async () => {
+      await loop.stop();
+      if (!draining.signal.aborted) await tell(true);
+    },
   };
 }
+
+const nothingCame = Promise.resolve({ attempt: null });

@@ -18,7 +18,7 @@ import { runAttempt } from "./attempt.ts";
 import { startBuilder } from "./builder.ts";
 import type { BuilderConfig } from "./config.ts";
 import { diskFullOf } from "./failure.ts";
-import { openGit } from "./git.ts";
+import { openGit } from "@shoal/daemon/git";
 import { machineLoad } from "./machine-load.ts";
 import { killUntilGone, markName, markedProcesses } from "./processes.ts";
 import { PreparedCache } from "./prepare/cache.ts";
@@ -109,9 +109,6 @@ export async function startBuilderProcess(
   lifecycle.defer("builds", () => builder.stop(), builderStopMsMax);
   onDrain(async (hurry) => {
     const late = AbortSignal.timeout(config.drainMs);
-    // A hint for people and scalers: nothing waits for it.
-    const told = { signal: AbortSignal.any([hurry, late]) };
-    client.drain({ builder: config.name }, told).catch(() => undefined);
     log.info({ drainMs: config.drainMs }, "draining: no more builds are taken");
     await Promise.race([builder.drain(), aborted(hurry), aborted(late)]);
   });

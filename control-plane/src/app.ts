@@ -18,7 +18,7 @@ import type { KnownMembers } from "./operations/known-members.ts";
 import type { KnownTokens } from "./operations/known-tokens.ts";
 import type { IngestGrants } from "./operations/ingest-grants.ts";
 import type { HomeSeeder } from "./operations/home-seeder.ts";
-import type { QueuePlaces } from "./operations/lease-build.ts";
+import type { QueueCalls } from "./operations/queue-calls.ts";
 import type { QueueDepth } from "./operations/queue-depth.ts";
 import type { App, Env } from "./http/serve-route.ts";
 import { serveBuilderRoutes } from "./routes/builder.ts";
@@ -44,7 +44,7 @@ export interface AppDeps {
   readonly logs: BlobStore | null;
   readonly grants: IngestGrants;
   readonly home: HomeSeeder;
-  readonly places: QueuePlaces;
+  readonly calls: QueueCalls;
   readonly sources: BuildSources;
   readonly streams: LogStreams;
   readonly depth: QueueDepth;

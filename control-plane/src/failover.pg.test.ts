@@ -16,7 +16,8 @@ import { insertProject } from "./db/projects.ts";
 import { readQueue } from "./db/queue-view.ts";
 import { Wakeups } from "./db/wakeups.ts";
 import { type WatermarkFile, adoptDatabase, oneAtATime } from "./operations/adopt-database.ts";
-import { QueuePlaces, claimBuild } from "./operations/lease-build.ts";
+import { claimBuild } from "./operations/lease-build.ts";
+import { QueueCalls } from "./operations/queue-calls.ts";
 
 const quiet = { info: () => undefined, warn: () => undefined };
 const builds = 400;
@@ -84,7 +85,7 @@ async function startLoad(database: Database) {
   await insertProject(database, projectInput.parse(project));
   await fillQueue(database, "p", builds);
   const wakeups = new Wakeups(async () => undefined);
-  const deps = { database, wakeups, places: new QueuePlaces(), adopt };
+  const deps = { database, wakeups, calls: new QueueCalls(database), adopt };
   const ended = new Map<number, string>();
   const stop = new AbortController();
   const load = { ended, twice: 0, hold: async () => required(await claim("holder")), stop: ends };

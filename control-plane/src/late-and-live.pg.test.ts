@@ -2,6 +2,7 @@
 // as events: counted or refused by the same lease.
 import type { TestReport } from "@shoal/api/test-report";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { leaseBuild } from "./operations/lease-build.ts";
 import { type TestFleet, TestServer, commitFor, startFleet } from "./test-fleet.ts";
 
 let server: TestServer;
@@ -76,6 +77,22 @@ test("shows builders' load, also of busy ones, and which of them drain", async (
   expect(await shown()).toMatchObject({ load: { cpuPercent: 99 }, draining: false });
   await builder.drain({ builder: "b1" });
   expect(await shown()).toMatchObject({ draining: true, build });
+});
+
+test("queues at once what crossed with a builder that drains, or with a caller that left", async () => {
+  const { builder, build } = await leased();
+  const state = async () => {
+    const { state, failure: reason } = await fleet.admin.builds.get(build);
+    return [state, reason?.code ?? null];
+  };
+  await builder.drain({ builder: "b1" });
+  expect(await state()).toEqual(["BUILDING", null]);
+  await builder.drain({ builder: "b1", idle: true });
+  expect(await state()).toEqual(["QUEUED", "builder_restarted"]);
+  await fleet.database`update builds set not_before = now(), failure = null`;
+  const input = { builder: "b2", labels: {}, waitMs: 0 };
+  expect(await leaseBuild(fleet.deps, "b1", input, AbortSignal.abort())).toBeNull();
+  expect(await state()).toEqual(["QUEUED", "builder_restarted"]);
 });
 
 /** Reads events until `count` of them are there, or the stream ends. */

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, test } from "vitest";
 import { buildTransitions, isFinalBuildState } from "@shoal/core/build/state";
 import type { BuildState } from "@shoal/core/build/state";
 import { adoptDatabase } from "./operations/adopt-database.ts";
-import { endAttempt, extendLease } from "./db/build-queue.ts";
+import { endAttempt, extendLeases } from "./db/build-queue.ts";
 import type { Claim } from "./db/claims.ts";
 import { cancelBuild, retryBuild, startBuild } from "./operations/build-requests.ts";
 import { failAttempt, proveCancelled } from "./operations/end-attempt.ts";
@@ -176,7 +176,8 @@ class World {
     const before = this.#states.get(claim.build);
     let changed = false;
     if (type === "beat") {
-      equal((await extendLease(database, lease)) !== null, alive, "only a live lease beats");
+      const [kept] = await extendLeases(database, [lease]);
+      equal(kept !== null, alive, "only a live lease beats");
       return;
     }
     if (type === "publish") {

@@ -46,7 +46,7 @@ async function claimAndFail(builder: string): Promise<string | undefined> {
 test("lets two projects take turns, however many builds one has queued first, and says so", async () => {
   await project("large");
   await project("small");
-  for (let index = 0; index < 1000; index += 1) await queue("large", `c${index}`);
+  await Promise.all(Array.from({ length: 1000 }, (_, index) => queue("large", `c${index}`)));
   expect(await claimAndFail("b1")).toBe("large");
   const [name, holder] = ["b1", "b1"];
   await noteBuilder(fleet.database, { name, holder, labels: {}, load: null });

@@ -27,7 +27,7 @@ import { KnownMembers } from "./operations/known-members.ts";
 import { KnownTokens } from "./operations/known-tokens.ts";
 import { IngestGrants } from "./operations/ingest-grants.ts";
 import { HomeSeeder } from "./operations/home-seeder.ts";
-import { QueuePlaces } from "./operations/lease-build.ts";
+import { QueueCalls } from "./operations/queue-calls.ts";
 import { QueueDepth } from "./operations/queue-depth.ts";
 import { hashToken } from "./operations/secrets.ts";
 
@@ -138,7 +138,7 @@ export async function startFleet(
     logs: new MemoryBlobs(),
     grants: new IngestGrants(authority),
     home: new HomeSeeder(database),
-    places: new QueuePlaces(),
+    calls: new QueueCalls(database),
     sources: new BuildSources(database),
     streams: new LogStreams(),
     depth: new QueueDepth(database),

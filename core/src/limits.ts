@@ -200,6 +200,8 @@ export const builderDrainMs = 10 * minuteMs;
 export const builderStopMsMax = 12 * secondMs;
 /** Of that, what is left for the log's last lines and the report, once the stop has begun. */
 export const builderStopReportMsMax = 4 * secondMs;
+/** How long an ending builder tries to say that it takes no more builds; it is a hint. */
+export const drainToldMsMax = 2 * secondMs;
 /** How soon a builder asks for a lease again after an empty answer, which itself waited. */
 export const leaseAgainMs = 100;
 /** Tries of one request of a publish before the attempt fails as ours. */
@@ -268,6 +270,12 @@ export const testMessageCharsMax = 2000;
 export const testReportBytesMax = 3 * mebibyte;
 /** Patterns that a project gives for its reports. */
 export const testReportPatternsMax = 32;
+/** Calls of one kind that a control plane does in one statement; more wait for the next. */
+export const callsTogetherMax = 64;
+/** How long later calls wait for the statement of earlier ones before they get one of their own. */
+export const callsTogetherSlowMs = 50;
+/** Calls of one kind that wait for the database; more are refused and come again. */
+export const callsWaitingMax = 10_000;
 /** Builds of which a control plane remembers project and commit. */
 export const buildSourcesMax = 10_000;
 /** How long a control plane keeps a loop after its last look at who has it; then another takes over. */
@@ -278,9 +286,8 @@ export const branchLookMs = 1 * minuteMs;
 export const branchesMax = 32;
 export const branchLooksPerRound = 50;
 export const branchLooksAtOnce = 4;
-/** How long a remote may take to name its branches, and how long its answer may be. */
+/** How long a remote may take to name its branches. */
 export const branchLookMsMax = 20 * secondMs;
-export const branchListBytesMax = 4 * mebibyte;
 /** Statuses that one round tells, and how long a git host may take to answer one. */
 export const statusesPerRound = 50;
 export const statusCallMsMax = 10 * secondMs;

@@ -57,6 +57,14 @@ export async function fillBuilds(url: string, ended: number, queued: number): Pr
   await sql.end();
 }
 
+/** Parts of logs that are still in Postgres. */
+export async function countLogRows(url: string): Promise<number> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  const [row] = await sql<{ parts: number }[]>`select count(*)::int as parts from log_parts`;
+  await sql.end();
+  return row?.parts ?? 0;
+}
+
 /** How Postgres does what the calls ask for, one text each. */
 export async function explainCalls(url: string): Promise<Readonly<Record<string, string>>> {
   const sql = postgres(url, { max: 1, onnotice: () => undefined });

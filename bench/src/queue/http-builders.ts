@@ -24,7 +24,7 @@ type Lease = NonNullable<Awaited<ReturnType<Client["builder"]["lease"]>>["lease"
 export class HttpBuilder {
   readonly #options: HttpBuilderOptions;
   readonly #clients = new Map<string, Client["builder"]>();
-  readonly #fetch = leanFetch(4);
+  readonly #fetch = leanFetch();
   #turn = 0;
   #dies = false;
   /** Leases that this builder forgot when it died. */

@@ -49,7 +49,7 @@ async function request(
   creator: Awaited<ReturnType<typeof startControlPlane>>["admin"],
   ended: number,
 ) {
-  const fetch = leanFetch(32);
+  const fetch = leanFetch();
   const admin = createClient({ url, token: adminToken, fetch });
   const token = await enrollBuilder(creator, url, "bench");
   const builder = createClient({ url, token, fetch }).builder;

@@ -10,6 +10,8 @@ export interface QueueOptions {
   readonly rows?: number;
   /** Seconds for which a snapshot is held open; absent: another measurement. */
   readonly snapshot?: number;
+  /** Megabytes of a log; absent: another measurement. */
+  readonly log?: number;
   readonly json?: boolean;
 }
 

@@ -14,6 +14,7 @@ import { measureChaos } from "./chaos.ts";
 import { createDatabase } from "./database.ts";
 import { measureHttp } from "./http-rate.ts";
 import { measureHeldSnapshot } from "./held-snapshot.ts";
+import { measureLargeLog } from "./large-log.ts";
 import { measureLargeTable } from "./large-table.ts";
 import { type QueueOptions, quiet } from "./options.ts";
 import { measureGraphile, measurePgBoss } from "./other-queues.ts";
@@ -34,6 +35,7 @@ export function addQueueBench(program: Command, finish: Finish): void {
       Number,
     )
     .option("--snapshot <seconds>", "instead: claims while a snapshot is held open so long", Number)
+    .option("--log <megabytes>", "instead: open and search a log that is so large", Number)
     .option("--json", "print the JSON line alone")
     .action(async (given: Omit<QueueOptions, "builds"> & { builds?: number }) => {
       const builds = given.builds ?? (given.chaos === true ? 20_000 : 6000);
@@ -51,6 +53,7 @@ export function addQueueBench(program: Command, finish: Finish): void {
 function measureOf(options: QueueOptions): typeof measureQueue {
   if (options.chaos === true) return measureChaos;
   if (options.rows !== undefined) return measureLargeTable;
+  if (options.log !== undefined) return measureLargeLog;
   return options.snapshot === undefined ? measureQueue : measureHeldSnapshot;
 }
 
@@ -71,10 +74,14 @@ async function measureQueue(dir: string, options: QueueOptions): Promise<Measure
         ...http,
         claimsPerSecond: rounded(middle("ours")),
         claimMsP99: rounded(middle("oursClaimMsP99")),
+        claimsTogetherPerSecond: rounded(middle("oursTogether")),
+        claimTogetherMsP99: rounded(middle("oursTogetherClaimMsP99")),
         graphileJobsPerSecond: rounded(middle("graphile")),
         pgBossJobsPerSecond: rounded(middle("pgBoss")),
         claimRatioGraphile: rounded(middle("ours") / middle("graphile")),
         claimRatioPgBoss: rounded(middle("ours") / middle("pgBoss")),
+        claimTogetherRatioGraphile: rounded(middle("oursTogether") / middle("graphile")),
+        claimTogetherRatioPgBoss: rounded(middle("oursTogether") / middle("pgBoss")),
       },
     };
   } finally {
@@ -82,10 +89,18 @@ async function measureQueue(dir: string, options: QueueOptions): Promise<Measure
   }
 }
 
+const execute = promisify(execFile);
+
+interface OurRate {
+  readonly perSecond: number;
+  readonly claimMsP99: number;
+}
+
 const ratesProgram = fileURLToPath(
   new URL("../../../control-plane/src/claims-rate/main.ts", import.meta.url),
 );
 
+/** Ours twice: each claim and end in a statement of its own, and as control planes do them. */
 async function measureDatabaseParts(
   url: string,
   run: number,
@@ -98,13 +113,19 @@ async function measureDatabaseParts(
     claimers,
     connections,
   });
-  const { databaseUrl } = await load("ours");
-  const input = JSON.stringify({ databaseUrl, claimers, builds: jobs, connections });
-  const { stdout } = await promisify(execFile)(process.execPath, [ratesProgram, input]);
-  const ours = JSON.parse(stdout) as { perSecond: number; claimMsP99: number };
+  const ours = async (name: string, together: boolean): Promise<OurRate> => {
+    const { databaseUrl } = await load(name);
+    const input = { databaseUrl, claimers, builds: jobs, connections, together };
+    const { stdout } = await execute(process.execPath, [ratesProgram, JSON.stringify(input)]);
+    return JSON.parse(stdout) as OurRate;
+  };
+  const alone = await ours("ours", false);
+  const together = await ours("ours_together", true);
   return {
-    ours: ours.perSecond,
-    oursClaimMsP99: ours.claimMsP99,
+    ours: alone.perSecond,
+    oursClaimMsP99: alone.claimMsP99,
+    oursTogether: together.perSecond,
+    oursTogetherClaimMsP99: together.claimMsP99,
     graphile: await measureGraphile(await load("graphile")),
     pgBoss: await measurePgBoss(await load("pgboss")),
   };

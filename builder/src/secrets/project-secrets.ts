@@ -3,6 +3,7 @@
 // read, for as long as it lasts.
 import { chown, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { secretUnusable } from "@shoal/core/build/retry";
 import { ShoalError } from "@shoal/core/error";
 import { projectSecretsMax, secretBytesMax, secretBytesMin } from "@shoal/core/limits";
 import { readFileBounded } from "@shoal/daemon/atomic-file";
@@ -79,7 +80,7 @@ async function readSecret(path: string): Promise<Uint8Array> {
 }
 
 function unusable(path: string, why: string, hint?: string): ShoalError {
-  return new ShoalError("secret_unusable", `The builder's secret ${path} ${why}.`, {
+  return new ShoalError(secretUnusable, `The builder's secret ${path} ${why}.`, {
     blame: "local",
     ...(hint === undefined ? {} : { hint }),
   });

@@ -2,14 +2,14 @@
 // once, many at a time. Started by `npm run bench -- queue`; prints one JSON line. Not for a database
 // that anybody needs.
 import { z } from "zod";
-import { endAttempt } from "../db/build-queue.ts";
 import { openDatabase } from "../db/connection.ts";
 import { fillQueue } from "../db/fill-queue.ts";
 import { migrate } from "../db/migrate.ts";
 import { insertProject } from "../db/projects.ts";
 import { Wakeups } from "../db/wakeups.ts";
 import { adoptDatabase } from "../operations/adopt-database.ts";
-import { QueuePlaces, claimBuild } from "../operations/lease-build.ts";
+import { claimBuild } from "../operations/lease-build.ts";
+import { QueueCalls } from "../operations/queue-calls.ts";
 import { projectInput } from "@shoal/api/control-plane";
 
 const input = z
@@ -18,6 +18,8 @@ const input = z
     claimers: z.int().min(1).max(1000),
     builds: z.int().min(1).max(10_000_000),
     connections: z.int().min(1).max(1000),
+    /** Claims that come at once share a statement, as in a control plane; otherwise each has its own. */
+    together: z.boolean(),
   })
   .parse(JSON.parse(process.argv[2] ?? "null"));
 
@@ -36,23 +38,20 @@ const project = {
 await insertProject(database, projectInput.parse(project));
 await fillQueue(database, "rate", input.builds);
 
-const deps = {
-  database,
-  wakeups: new Wakeups(async () => undefined),
-  places: new QueuePlaces(),
-  adopt,
-};
+const shared = new QueueCalls(database);
 const failure = { code: "build_failed", message: "measured", blame: "user" } as const;
 const claimMs: number[] = [];
 
 async function claimAndEnd(builder: string): Promise<void> {
+  const calls = input.together ? shared : new QueueCalls(database);
+  const deps = { database, wakeups: new Wakeups(async () => undefined), calls, adopt };
   for (;;) {
     const startMs = performance.now();
     const claim = await claimBuild(deps, { builder, holder: builder, labels: {} });
     if (claim === null) return;
     claimMs.push(performance.now() - startMs);
     const lease = { build: claim.build, fence: claim.fence, holder: builder };
-    await endAttempt(database, lease, { event: "failedByUser", outcome: "failed", failure });
+    await calls.end(lease, { event: "failedByUser", outcome: "failed", failure });
   }
 }
 

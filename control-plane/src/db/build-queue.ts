@@ -24,21 +24,27 @@ export const leaseCounts = (queries: Queries, lease: LeaseProof) => queries`
   and (${lease.holder}::text is null or (l.holder = ${lease.holder} and l.fence >> 40 = f.epoch))
   and f.server = shoal_server()`;
 
-/** Holds the lease longer; null when it doesn't count. Changes one narrow row, and no index. */
-export async function extendLease(
-  queries: Queries,
-  lease: LeaseProof,
-): Promise<{
+/** What is known of a lease that was held longer. */
+export interface KeptLease {
   readonly at: Date;
   readonly state: BuildState;
   readonly attempt: number;
   readonly project: string;
-} | null> {
-  const [row] = await queries<{ at: Date; state: BuildState; attempt: number; project: string }[]>`
-    update leases l set beat_at = now() from fleet f, builds b
-    where ${leaseCounts(queries, lease)} and b.id = l.build
-    returning l.beat_at as at, b.state, b.attempt, b.project`;
-  return row ?? null;
+}
+
+/** Holds leases longer; null for each that doesn't count. Changes narrow rows, and no index. */
+export async function extendLeases(
+  queries: Queries,
+  leases: readonly LeaseProof[],
+): Promise<(KeptLease | null)[]> {
+  const builds = leases.map(({ build }) => build);
+  const fences = leases.map(({ fence }) => fence);
+  const holders = leases.map(({ holder }) => holder);
+  const rows = await queries<(KeptLease & { readonly turn: number })[]>`
+    select turn, at, state, attempt, project
+    from beat_leases(${builds}, ${fences}::text[]::bigint[], ${holders})`;
+  const byTurn = new Map(rows.map(({ turn, ...kept }) => [turn, kept]));
+  return leases.map((_, index) => byTurn.get(index + 1) ?? null);
 }
 
 /** Whether the lease counts at the moment. */
@@ -66,56 +72,39 @@ export interface AttemptEnd {
   readonly silentForMs?: number;
 }
 
+export interface LeaseEnd {
+  readonly lease: LeaseProof;
+  readonly end: AttemptEnd;
+}
+
 /**
- * Ends an attempt: build, lease and attempt change in one statement, or none of them. Answers the
- * build's new state, or null when the lease doesn't count or the event isn't allowed in the build's
- * state.
+ * Ends attempts of different builds: of each, build, lease and attempt change together or not at all.
+ * Answers the builds' new states; null where the lease doesn't count or the event isn't allowed in the
+ * build's state.
  */
+export async function endAttempts(
+  queries: Queries,
+  ends: readonly LeaseEnd[],
+): Promise<(BuildState | null)[]> {
+  const given = ends.map(({ lease, end: { event, artifact, ...facts } }, turn) => {
+    const from = statesBefore(event);
+    const targets = Object.fromEntries(from.map((state) => [state, stateAfter(event, state)]));
+    return { turn, ...lease, targets, ...facts, ...artifact };
+  });
+  const rows = await queries<{ turn: number; state: BuildState }[]>`
+    select turn, state from end_attempts(${queries.json(given as never)})`;
+  const states = new Map(rows.map(({ turn, state }) => [turn, state]));
+  return ends.map((_, turn) => states.get(turn) ?? null);
+}
+
+/** Ends one attempt, as `endAttempts` does. */
 export async function endAttempt(
   queries: Queries,
   lease: LeaseProof,
   end: AttemptEnd,
 ): Promise<BuildState | null> {
-  const failure = end.failure === undefined ? null : queries.json(end.failure);
-  const proof = end.proof === undefined ? null : queries.json(end.proof as never);
-  const from = statesBefore(end.event);
-  const targets = Object.fromEntries(from.map((state) => [state, stateAfter(end.event, state)]));
-  const deadline = end.deadlineInMs ?? null;
-  const made = end.artifact;
-  const statement = made === undefined ? null : queries.json(made.statement);
-  const silent = end.silentForMs ?? null;
-  const [row] = await queries<{ state: BuildState }[]>`
-    with held as (
-      select b.id, b.attempt, b.project, b.commit_id, ${queries.json(targets)}::jsonb ->> b.state as target
-      from builds b, leases l, fleet f
-      where b.id = ${lease.build} and ${leaseCounts(queries, lease)} and b.state = any(${from})
-        and (${silent}::float8 is null
-          or l.beat_at < now() - ${silent}::float8 * interval '1 millisecond')
-      for update of b, l
-    ), ended as (
-      update attempts a set ended_at = now(), outcome = ${end.outcome}, failure = ${failure},
-        proof = ${proof}
-      from held where a.build = held.id and a.attempt = held.attempt
-    ), gone as (
-      delete from leases l using held where l.build = held.id
-    ), kept as (
-      insert into artifacts (cid, project, commit_id, bytes, statement)
-      select ${made?.artifact ?? null}, project, commit_id, ${made?.artifactBytes ?? null}::bigint,
-        ${statement}::jsonb
-      from held where ${made !== undefined}
-      on conflict (cid) do update set retired_at = null
-    )
-    update builds b set state = held.target, failure = ${failure},
-      not_before = now() + ${end.retryInMs ?? 0} * interval '1 millisecond',
-      deadline_at = now() + ${deadline}::float8 * interval '1 millisecond',
-      ended_at = case when held.target in ('SUCCEEDED', 'FAILED', 'CANCELLED', 'DEAD') then now() end,
-      artifact = coalesce(${made?.artifact ?? null}, artifact),
-      artifact_bytes = coalesce(${made?.artifactBytes ?? null}::bigint, artifact_bytes),
-      bytes_uploaded = coalesce(${made?.bytesUploaded ?? null}::bigint, bytes_uploaded),
-      published_at = case when ${made !== undefined} then now() else published_at end
-    from held where b.id = held.id
-    returning b.state`;
-  return row?.state ?? null;
+  const [state] = await endAttempts(queries, [{ lease, end }]);
+  return state ?? null;
 }
 
 export interface AttemptFacts {

@@ -34,46 +34,26 @@ export interface NewBuild {
 }
 
 /** A project's turn costs this much virtual time, divided by its share. */
-const turn = 1_000_000;
+const turnCost = 1_000_000;
 
 /**
- * Queues a build; undefined when the commit has one that isn't over or has succeeded. A cancelled
- * one that still has to stop doesn't count: whoever asks again wants another.
- *
- * Its tag is its place among the projects' turns (start-time fair queueing, Goyal et al. 1996): one
- * turn after the project's last build, and not before the head of the lane, so that a project that
- * was idle has saved up nothing.
+ * Queues builds of one project and priority, in this order; undefined for each whose commit has one that
+ * isn't over or has succeeded. A cancelled one that still has to stop doesn't count: whoever asks again
+ * wants another.
  */
-export async function insertBuild(queries: Queries, input: NewBuild): Promise<number | undefined> {
-  const [row] = await queries<{ id: number }[]>`
-    with head as (
-      select coalesce(
-        (select tag from builds where state = 'QUEUED' and lane = ${-input.priority}
-          order by lane, tag, id limit 1),
-        (select max(tag) from project_shares), 0) as tag
-    ), turned as (
-      insert into project_shares as s (project, tag)
-      select p.name, head.tag from projects p, head
-      where p.name = ${input.project}
-        and (${input.force} or not exists (
-          select from builds where project = ${input.project} and commit_id = ${input.commit}
-            and state in ('QUEUED', 'BUILDING', 'REPLICATING', 'SUCCEEDED') and not forced))
-      on conflict (project) do update
-        set tag = greatest(s.tag + (select ${turn} / build_share from projects
-          where name = ${input.project}), (select tag from head))
-      returning tag
-    )
-    insert into builds (project, commit_id, priority, tag, forced, scheduled_for, retry_of, not_before,
-      branch, reports_status)
-    select ${input.project}, ${input.commit}, ${input.priority}, tag, ${input.force},
-      ${input.scheduledFor}::timestamptz, ${input.retryOf}::integer,
-      coalesce(${input.scheduledFor}::timestamptz, now()), ${input.branch},
-      exists (select from commit_status_targets where project = ${input.project})
-    from turned
-    on conflict (project, commit_id)
-      where state in ('QUEUED', 'BUILDING', 'REPLICATING', 'SUCCEEDED') and not forced
-    do nothing returning id`;
-  return row?.id;
+export async function insertBuilds(
+  queries: Queries,
+  of: Pick<NewBuild, "project" | "priority">,
+  inputs: readonly NewBuild[],
+): Promise<(number | undefined)[]> {
+  const given = inputs.map(({ commit, force, scheduledFor, retryOf, branch }, turn) => {
+    return { turn, commit, force, scheduledFor, retryOf, branch };
+  });
+  const rows = await queries<{ turn: number; id: number }[]>`
+    select turn, id
+    from start_builds(${of.project}, ${of.priority}, ${turnCost}, ${queries.json(given)})`;
+  const ids = new Map(rows.map(({ turn, id }) => [turn, id]));
+  return inputs.map((_, turn) => ids.get(turn));
 }
 
 /** Says which branch a build's commit was taken from, unless that is known. */
@@ -125,9 +105,17 @@ export async function findAttemptNumber(queries: Queries, id: number): Promise<n
 }
 
 export async function findBuild(queries: Queries, id: number): Promise<Build | null> {
-  const [row] = await queries<Record<string, unknown>[]>`
-    select ${columns(queries)} from builds b where b.id = ${id}`;
-  return row === undefined ? null : buildOf(row);
+  return (await findBuilds(queries, [id])).get(id) ?? null;
+}
+
+/** Builds by id; those that there aren't are left out. */
+export async function findBuilds(
+  queries: Queries,
+  ids: readonly number[],
+): Promise<ReadonlyMap<number, Build>> {
+  const rows = await queries<Record<string, unknown>[]>`
+    select ${columns(queries)} from builds b where b.id = any(${ids as number[]})`;
+  return new Map(rows.map(buildOf).map((found) => [found.id, found]));
 }
 
 /** The newest first. */

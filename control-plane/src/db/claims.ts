@@ -3,6 +3,7 @@
 // first out. All of it among builds that are due, whose labels the builder has, whose project is
 // below its cap, and that no other claim has locked at that moment. A build that is tried again keeps
 // its place.
+import type { Project } from "@shoal/api/control-plane";
 import type { Queries } from "./connection.ts";
 
 export interface Claim {
@@ -12,6 +13,11 @@ export interface Claim {
   readonly at: Date;
   readonly project: string;
   readonly commit: string;
+  /** Of the project, as it is at this moment. */
+  readonly source: Pick<
+    Project,
+    "remoteUrl" | "buildCommand" | "artifactPath" | "prepare" | "test" | "limits"
+  >;
 }
 
 export interface Claimant {
@@ -37,24 +43,28 @@ export type ClaimAnswer =
   /** The database isn't the one that was looked at. */
   | { readonly type: "unadopted" };
 
-interface ClaimRow extends Claim {
+/** Of turn 0: what holds for all, with the first project that has a cap; of others: a claim. */
+interface TurnRow extends Claim, QueuePlace {
+  readonly turn: number;
   readonly adopted: boolean;
-  readonly holding: boolean;
-  readonly lane: number;
-  readonly tag: number;
-  readonly capped: string | null;
+  readonly holding: readonly string[] | null;
 }
 
+/** Before every place that there is. */
+const wholeQueue = { lane: -32_768, tag: Number.MIN_SAFE_INTEGER };
+
 /**
- * Takes the next build: one statement, so that a claim leaves a lease and an attempt behind or
- * nothing. Throws a unique violation when the builder holds a build already.
+ * Takes the next build for each of several builders with the same labels, in their order: one statement,
+ * so that every claim leaves a lease and an attempt behind or none does. Throws a unique violation when
+ * one of them holds a build already.
  */
 export async function claimNext(
   queries: Queries,
-  claimant: Claimant,
+  claimants: readonly Omit<Claimant, "labels">[],
+  labels: Claimant["labels"],
   from: QueuePlace | null,
-): Promise<ClaimAnswer> {
-  return answerOf(await take(queries, claimant, from, null));
+): Promise<ClaimAnswer[]> {
+  return take(queries, claimants, labels, from ?? wholeQueue, null);
 }
 
 /**
@@ -66,7 +76,41 @@ export async function claimCapped(
   claimant: Claimant,
   project: string,
 ): Promise<ClaimAnswer> {
-  return answerOf(await take(queries, claimant, null, project));
+  const [answer] = await take(queries, [claimant], claimant.labels, wholeQueue, project);
+  return answer ?? { type: "nothing" };
+}
+
+async function take(
+  queries: Queries,
+  claimants: readonly Omit<Claimant, "labels">[],
+  labels: Claimant["labels"],
+  from: QueuePlace,
+  project: string | null,
+): Promise<ClaimAnswer[]> {
+  const builders = claimants.map(({ builder }) => builder);
+  const holders = claimants.map(({ holder }) => holder);
+  const rows = await queries<TurnRow[]>`
+    select turn, adopted, holding, build, attempt, fence::text, project, commit, lane, tag, at, source
+    from claim_builds(${builders}, ${holders}, ${queries.json(labels)}, ${from.lane}, ${from.tag},
+      ${project})`;
+  const head = rows.find((row) => row.turn === 0);
+  const byTurn = new Map(rows.map((row) => [row.turn, row]));
+  return builders.map((builder, index) => {
+    if (head?.adopted !== true) return { type: "unadopted" };
+    const row = byTurn.get(index + 1);
+    if (row !== undefined) return claimed(row);
+    if (head.project !== null) return { type: "capped", project: head.project };
+    return { type: head.holding?.includes(builder) === true ? "holding" : "nothing" };
+  });
+}
+
+function claimed({ lane, tag, ...row }: TurnRow): ClaimAnswer {
+  const { build, attempt, fence, at, project, commit, source } = row;
+  return {
+    type: "claimed",
+    claim: { build, attempt, fence, at, project, commit, source },
+    place: { lane, tag },
+  };
 }
 
 /** Any number that nobody else uses as the first of two for advisory locks in this database. */
@@ -75,29 +119,4 @@ const capLock = 0x540a2;
 /** Held until the transaction ends: one claim at a time of a project with a cap. */
 export async function lockCap(queries: Queries, project: string): Promise<void> {
   await queries`select pg_advisory_xact_lock(${capLock}, hashtext(${project}))`;
-}
-
-async function take(
-  queries: Queries,
-  { builder, holder, labels }: Claimant,
-  from: QueuePlace | null,
-  project: string | null,
-): Promise<ClaimRow | undefined> {
-  const [row] = await queries<ClaimRow[]>`
-    select adopted, holding, lane, tag, capped, build, attempt, fence::text, project, commit, at
-    from claim_build(${builder}, ${holder}, ${queries.json(labels)}, ${from?.lane ?? null},
-      ${from?.tag ?? null}, ${project})`;
-  return row;
-}
-
-function answerOf(row: ClaimRow | undefined): ClaimAnswer {
-  if (row?.adopted !== true) return { type: "unadopted" };
-  if (row.capped !== null) return { type: "capped", project: row.capped };
-  if (row.build === null) return { type: row.holding ? "holding" : "nothing" };
-  const { build, attempt, fence, at, project, commit } = row;
-  return {
-    type: "claimed",
-    claim: { build, attempt, fence, at, project, commit },
-    place: { lane: row.lane, tag: row.tag },
-  };
 }

@@ -83,6 +83,14 @@ export function isUniqueViolation(error: unknown, constraint: string): boolean {
   );
 }
 
+/**
+ * Whether the server answered that it did nothing of the statement, because of a row in it: a constraint,
+ * a value, a deadlock, a lock that couldn't be had. After a lost connection nobody knows.
+ */
+export function wasRefused(error: unknown): boolean {
+  return error instanceof postgres.PostgresError && /^(22|23|40|55)/.test(error.code);
+}
+
 /** Errors of the connection or the server, as an error that says it may be tried again; others as they are. */
 export function explainDatabaseError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof ShoalError) return error;

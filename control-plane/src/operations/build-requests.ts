@@ -4,18 +4,20 @@ import { nextBuildState } from "@shoal/core/build/state";
 import { ShoalError } from "@shoal/core/error";
 import { cancelMs } from "@shoal/core/limits";
 import { lockBuild, moveBuild } from "../db/build-queue.ts";
-import { type NewBuild, findBuild, findLiveBuild, insertBuild, noteBranch } from "../db/builds.ts";
+import { type NewBuild, findBuild, findLiveBuild, noteBranch } from "../db/builds.ts";
 import { type Database, type Queries, inTransaction } from "../db/connection.ts";
 import { findProject } from "../db/projects.ts";
 import { rescheduleBuild } from "../db/queue-view.ts";
 import type { Wakeups } from "../db/wakeups.ts";
 import { notFound } from "./not-found.ts";
+import type { QueueCalls } from "./queue-calls.ts";
 import type { QueueDepth } from "./queue-depth.ts";
 
 export interface BuildRequestDeps {
   readonly database: Database;
   readonly wakeups: Wakeups;
   readonly depth: QueueDepth;
+  readonly calls: QueueCalls;
 }
 
 /** The build of a commit: a new one, or the one that there is. */
@@ -37,10 +39,10 @@ export async function startBuild(
   };
   // Between two statements the build that stood in the way may have failed: look again, not for ever.
   for (let look = 0; look < 3; look += 1) {
-    const created = await insertBuild(database, wanted);
+    const created = await deps.calls.start(wanted);
     if (created !== undefined) {
       deps.wakeups.announce("queue");
-      return { build: await requireBuild(database, created), created: true };
+      return { build: created, created: true };
     }
     const present = await findLiveBuild(database, input.project, input.commit);
     // The first branch that is known counts.

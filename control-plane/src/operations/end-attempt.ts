@@ -8,7 +8,7 @@ import { ShoalError } from "@shoal/core/error";
 import { replicationMs } from "@shoal/core/limits";
 import type { z } from "zod";
 import type { Authority } from "../authority.ts";
-import { type LeaseProof, endAttempt } from "../db/build-queue.ts";
+import type { LeaseProof } from "../db/build-queue.ts";
 import { findAttemptNumber, findBuildState } from "../db/builds.ts";
 import { type Database, type Queries, inTransaction } from "../db/connection.ts";
 import type { HeldBuild } from "../db/overdue.ts";
@@ -16,6 +16,7 @@ import type { Wakeups } from "../db/wakeups.ts";
 import { noteInLog } from "./append-log.ts";
 import type { BuildSources } from "./build-sources.ts";
 import { notFound } from "./not-found.ts";
+import type { QueueCalls } from "./queue-calls.ts";
 import { requireToldBefore } from "./refused-call.ts";
 
 export interface EndDeps {
@@ -23,6 +24,7 @@ export interface EndDeps {
   readonly wakeups: Wakeups;
   readonly authority: Authority;
   readonly sources: BuildSources;
+  readonly calls: QueueCalls;
   readonly adopt: () => Promise<void>;
 }
 
@@ -43,7 +45,7 @@ export async function publishBuild(
     throw new ShoalError("statement_commit_wrong", message, { blame: "remote" });
   }
   const { artifact, artifactBytes, bytesUploaded } = input;
-  const state = await endAttempt(deps.database, lease, {
+  const state = await deps.calls.end(lease, {
     event: "published",
     outcome: "published",
     deadlineInMs: replicationMs,
@@ -72,7 +74,7 @@ export async function proveCancelled(
   lease: LeaseProof,
   input: z.output<typeof cancelledInput>,
 ): Promise<AttemptEnded> {
-  const state = await endAttempt(deps.database, lease, {
+  const state = await deps.calls.end(lease, {
     event: "cancelProved",
     outcome: "cancelled",
     ...(input.proof === undefined ? {} : { proof: input.proof }),
@@ -89,7 +91,7 @@ export interface AttemptFailure {
 
 /** Ends a failed attempt and says so in the build's log; null when the lease doesn't count. */
 export async function failAttempt(
-  deps: Pick<EndDeps, "database" | "wakeups">,
+  deps: Pick<EndDeps, "database" | "wakeups" | "calls">,
   held: LeaseProof & { readonly attempt: number },
   failure: Failure,
   how: AttemptFailure,
@@ -97,12 +99,12 @@ export async function failAttempt(
   const { outcome, silentForMs } = how;
   const end = { outcome, failure, ...(silentForMs === undefined ? {} : { silentForMs }) };
   if (failure.blame === "user") {
-    const state = await endAttempt(deps.database, held, { ...end, event: "failedByUser" });
+    const state = await deps.calls.end(held, { ...end, event: "failedByUser" });
     if (state !== null) await note(deps, held.build, `${failure.code}: ${failure.message}`);
     return state;
   }
   const { event, waitMs } = decideRetry(held.attempt, how.cause, failure.code);
-  const state = await endAttempt(deps.database, held, { ...end, event, retryInMs: waitMs });
+  const state = await deps.calls.end(held, { ...end, event, retryInMs: waitMs });
   if (state === null) return null;
   const next = state === "QUEUED" ? `next attempt in ${waitMs / 1000} s` : `the build is ${state}`;
   await note(
@@ -116,7 +118,7 @@ export async function failAttempt(
 
 /** Ends the attempt of a builder that doesn't say anything, whatever state its build is in. */
 export async function giveUpOn(
-  deps: Pick<EndDeps, "database" | "wakeups">,
+  deps: Pick<EndDeps, "database" | "wakeups" | "calls">,
   held: HeldBuild,
   failure: Failure,
   silentForMs?: number,
@@ -127,7 +129,7 @@ export async function giveUpOn(
   const state = await failAttempt(deps, lease, failure, how);
   if (state !== null) return state;
   // After the last attempt a build that is being cancelled is no longer DEAD, but CANCELLED.
-  return endAttempt(deps.database, lease, {
+  return deps.calls.end(lease, {
     event: "cancelDeadline",
     outcome: "expired",
     ...silent,

@@ -4,14 +4,16 @@
 import { nextBuildState } from "@shoal/core/build/state";
 import { leaseMs } from "@shoal/core/limits";
 import { regionsMissing } from "../db/artifacts.ts";
-import { endAttempt, lockBuild, moveBuild } from "../db/build-queue.ts";
+import { lockBuild, moveBuild } from "../db/build-queue.ts";
 import { type Database, inTransaction } from "../db/connection.ts";
 import { endReplicated, overdueCancels, overdueReplications, silentLeases } from "../db/overdue.ts";
 import type { Wakeups } from "../db/wakeups.ts";
 import { giveUpOn } from "./end-attempt.ts";
+import type { QueueCalls } from "./queue-calls.ts";
 
 export interface ReapDeps {
   readonly database: Database;
+  readonly calls: QueueCalls;
   readonly wakeups: Wakeups;
 }
 
@@ -35,7 +37,7 @@ export async function reapCancels(deps: ReapDeps): Promise<number> {
   const overdue = await overdueCancels(deps.database, buildsPerRound);
   for (const held of overdue) {
     const end = { event: "cancelDeadline", outcome: "cancelOverdue" } as const;
-    await endAttempt(deps.database, { ...held, holder: null }, end);
+    await deps.calls.end({ ...held, holder: null }, end);
     deps.wakeups.ring(`log:${held.build}`);
   }
   return overdue.length;

@@ -3,14 +3,13 @@ import { builderRoutes } from "@shoal/api/routes";
 import { remoteError } from "@shoal/core/error";
 import type { AppDeps } from "../app.ts";
 import type { LeaseProof } from "../db/build-queue.ts";
-import { noteDraining } from "../db/builders.ts";
 import { keepTests } from "../db/build-tests.ts";
 import type { Principal } from "../http/authenticate.ts";
 import { type App, serveRoute } from "../http/serve-route.ts";
 import { databaseUnadopted } from "../operations/adopt-database.ts";
 import { appendLog } from "../operations/append-log.ts";
 import { failBuild, proveCancelled, publishBuild } from "../operations/end-attempt.ts";
-import { beat, leaseBuild } from "../operations/lease-build.ts";
+import { beat, drainBuilder, leaseBuild } from "../operations/lease-build.ts";
 import { requireToldBefore } from "../operations/refused-call.ts";
 
 export function serveBuilderRoutes(app: App, deps: AppDeps): void {
@@ -23,7 +22,7 @@ export function serveBuilderRoutes(app: App, deps: AppDeps): void {
     ),
   }));
   serveRoute(app, deps, builderRoutes.drain, async ({ principal, body }) => {
-    await noteDraining(deps.database, body.builder, nameOf(principal));
+    await drainBuilder(deps, { builder: body.builder, holder: nameOf(principal) }, body.idle);
     return null;
   });
   serveRoute(app, deps, builderRoutes.heartbeat, (call) =>

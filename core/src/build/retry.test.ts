@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { buildAttemptsMax, buildRetryMs, buildRetryMsMax } from "../limits.ts";
-import { builderKeyUntrusted, decideRetry } from "./retry.ts";
+import { builderKeyUntrusted, decideRetry, secretUnusable } from "./retry.ts";
 import { buildTransitions, isFinalBuildState, nextBuildState } from "./state.ts";
 
 test("waits twice as long after each attempt, and gives up after the last", () => {
@@ -21,6 +21,7 @@ test("waits twice as long after each attempt, and gives up after the last", () =
 test("ends a build at once that no other attempt makes better", () => {
   const end = { event: "attemptsExhausted", waitMs: 0 };
   expect(decideRetry(1, "failedByUs", builderKeyUntrusted)).toEqual(end);
+  expect(decideRetry(1, "failedByUs", secretUnusable)).toEqual(end);
 });
 
 test("lets every state that isn't final reach a final one, and no final one move", () => {

@@ -13,13 +13,19 @@ export interface RetryDecision {
 /** A builder whose statements nobody believes. It takes no more builds until a person has seen to it. */
 export const builderKeyUntrusted = "builder_key_untrusted";
 
+/** A project's secret that can't be given to its builds as it is. */
+export const secretUnusable = "secret_unusable";
+
+/** Faults that are the same at every attempt, until a person has changed something. */
+const lastingFaults: ReadonlySet<string> = new Set([builderKeyUntrusted, secretUnusable]);
+
 /** `attempt` is the one that failed, from 1; `code` is its failure's. */
 export function decideRetry(
   attempt: number,
   cause: "failedByUs" | "leaseExpired",
   code: string,
 ): RetryDecision {
-  const isLast = attempt >= buildAttemptsMax || code === builderKeyUntrusted;
+  const isLast = attempt >= buildAttemptsMax || lastingFaults.has(code);
   if (isLast) return { event: "attemptsExhausted", waitMs: 0 };
   return { event: cause, waitMs: Math.min(buildRetryMsMax, buildRetryMs * 2 ** (attempt - 1)) };
 }

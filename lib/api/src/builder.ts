@@ -57,7 +57,11 @@ export const lease = z.strictObject({
 export const fence = lease.shape.fence;
 export const heartbeatInput = z.strictObject({ fence, load: builderLoad.optional() });
 /** It takes no more builds; asking for one says otherwise. */
-export const drainInput = z.strictObject({ builder: name });
+export const drainInput = z.strictObject({
+  builder: name,
+  /** It holds no build: a lease that it has all the same was lost on the way, and is given to others. */
+  idle: z.boolean().default(false),
+});
 export const heartbeat = z.strictObject({
   until: instant,
   /** Stop the build, prove it, and call `cancelled`. */

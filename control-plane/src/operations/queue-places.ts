@@ -1,0 +1,42 @@
+// Where the next build is looked for is remembered for a moment, because rows that have left the queue
+// stay in its index as long as anybody has an old snapshot open; every now and then the whole queue is
+// looked at.
+import { builderNotedMs, queueLookMs } from "@shoal/core/limits";
+import type { BuilderFacts } from "../db/builders.ts";
+import type { QueuePlace } from "../db/claims.ts";
+
+/**
+ * What one process remembers of the queue: where looks begin, by the labels of who looks, and which
+ * builders are written down already.
+ */
+export class QueuePlaces {
+  readonly #places = new Map<string, { readonly place: QueuePlace; readonly untilMs: number }>();
+
+  at(labels: string): QueuePlace | null {
+    const known = this.#places.get(labels);
+    return known !== undefined && known.untilMs > performance.now() ? known.place : null;
+  }
+
+  /** After a look at the whole queue. */
+  keep(labels: string, place: QueuePlace): void {
+    if (this.#places.size >= 256) this.#places.clear();
+    this.#places.set(labels, { place, untilMs: performance.now() + queueLookMs });
+  }
+
+  readonly #noted = new Map<string, { readonly text: string; readonly untilMs: number }>();
+
+  /** Whether a builder is to be written down: it is new, has changed, or was last noted a while ago. */
+  noted(builder: BuilderFacts): boolean {
+    const text = JSON.stringify([builder.holder, builder.labels]);
+    const known = this.#noted.get(builder.name);
+    if (known?.text === text && known.untilMs > performance.now()) return false;
+    if (this.#noted.size >= 10_000) this.#noted.clear();
+    this.#noted.set(builder.name, { text, untilMs: performance.now() + builderNotedMs });
+    return true;
+  }
+
+  /** The next look is at the whole queue. */
+  forget(): void {
+    this.#places.clear();
+  }
+}
