@@ -7,7 +7,7 @@ import { logReadBytesMax, logSegmentBytes } from "@shoal/core/limits";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listSegments } from "./db/log-segments.ts";
 import { readLog } from "./operations/read-log.ts";
-import { firstBrokenSegment, sealLogs } from "./operations/seal-logs.ts";
+import { sealLogs } from "./operations/seal-logs.ts";
 import { searchLog } from "./operations/search-log.ts";
 import { TestServer, commitFor, startFleet } from "./test-fleet.ts";
 
@@ -64,13 +64,13 @@ test("moves a log out of Postgres when its build ends, chained, and reads and se
     items: [{ offset: 8, line: "two needle" }],
     nextOffset: null,
   });
-  const segments = await listSegments(fleet.database, build);
-  expect(await firstBrokenSegment(logs, segments)).toBeNull();
-  const [segment] = segments;
+  const sealed = { segments: 1, bytes: whole.nextOffset, brokenAt: null };
+  expect(await fleet.admin.builds.checkLog(build)).toMatchObject(sealed);
+  const [segment] = await listSegments(fleet.database, build);
   if (segment === undefined) throw new Error("no segment");
   await logs.delete(segment.key);
   await logs.put(segment.key, [Buffer.from("changed by somebody, of another length")]);
-  expect(await firstBrokenSegment(logs, segments)).toBe(0);
+  expect(await fleet.admin.builds.checkLog(build)).toMatchObject({ ...sealed, brokenAt: 0 });
 });
 
 test("opens and searches a log of 200 MB without holding it", async () => {

@@ -98,8 +98,18 @@ function addLooking(build: Command, context: CommandContext): void {
     .description("The log of a build; with --follow until it ends")
     .argument("<build>", "its number", parseInteger)
     .option("--follow", "go on until the build ends")
-    .action(async (id: number, options: CommonOptions & { follow?: boolean }) => {
-      await copyLog(context.connect(options), id, options);
+    .option("--check", "instead: is what is stored still what came in, by its chain of hashes")
+    .action(async (id: number, options: CommonOptions & { follow?: boolean; check?: boolean }) => {
+      const client = context.connect(options);
+      if (options.check !== true) return copyLog(client, id, options);
+      const checked = await client.builds.checkLog(id);
+      printAnswer(checked, options.json === true, ({ segments, bytes, chain, brokenAt }) =>
+        brokenAt === null
+          ? `${segments} segments, ${bytes} bytes, as they came in; chain ${chain ?? "empty"}`
+          : `the segment at byte ${brokenAt} isn't what came in`,
+      );
+      if (checked.brokenAt !== null) process.exitCode = exitCodes.failed;
+      return undefined;
     });
 }
 

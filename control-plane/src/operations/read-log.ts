@@ -63,7 +63,8 @@ export async function readSlice(
   return { bytes: Buffer.concat(slices), nextOffset: at, ended: final && at === offset };
 }
 
-function noStore(): ShoalError {
+/** What a reader gets here of a log that is in a store elsewhere. */
+export function noStore(): ShoalError {
   return new ShoalError("log_store_missing", "This log is in a store that isn't configured here.", {
     blame: "local",
     hint: "Set logDir to the folder that the control planes share.",

@@ -11,6 +11,7 @@ import { readLog } from "../operations/read-log.ts";
 import { searchLog } from "../operations/search-log.ts";
 import { explainWait } from "../operations/explain-wait.ts";
 import { notFound } from "../operations/not-found.ts";
+import { checkLog } from "../operations/seal-logs.ts";
 
 export function serveBuildRoutes(app: App, deps: AppDeps): void {
   const { database } = deps;
@@ -53,6 +54,10 @@ export function serveBuildRoutes(app: App, deps: AppDeps): void {
   serveRoute(app, deps, builds.searchLog, async ({ params, query, signal }) => {
     const { items, nextOffset } = await searchLog(deps, params.id, query, signal);
     return { items: [...items], nextOffset };
+  });
+  serveRoute(app, deps, builds.checkLog, async ({ params }) => {
+    if ((await findBuildState(database, params.id)) === null) throw notFound("build", params.id);
+    return checkLog(deps, params.id);
   });
   serveRoute(app, deps, builds.log, async ({ params, query, signal }) => {
     const { bytes, nextOffset, ended } = await readLog(deps, params.id, query, signal);

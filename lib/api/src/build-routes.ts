@@ -7,7 +7,7 @@ import {
 } from "@shoal/core/limits";
 import { z } from "zod";
 import * as plane from "./control-plane.ts";
-import { httpUrl, name, page } from "./names.ts";
+import { count, httpUrl, name, page } from "./names.ts";
 import { plainText, rawBytes } from "./route.ts";
 import { byId, paging, row, waitMs } from "./row.ts";
 import { buildTests } from "./test-report.ts";
@@ -68,6 +68,21 @@ export const builds = {
     answer: z.strictObject({
       items: z.array(z.strictObject({ offset: z.int(), line: z.string() })),
       nextOffset: z.int().nullable(),
+    }),
+  }),
+  checkLog: row({
+    method: "GET",
+    path: "/builds/:id/log/check",
+    summary:
+      "Whether the stored log is still what came in, by the chain of hashes over its segments.",
+    params: byId,
+    answer: z.strictObject({
+      segments: count,
+      bytes: count,
+      /** Hexadecimal: the chain's last link, which stands for all before it; null without a segment. */
+      chain: z.string().nullable(),
+      /** Where the first segment begins that isn't what the chain says; null when all are. */
+      brokenAt: z.int().nullable(),
     }),
   }),
   cancel: row({

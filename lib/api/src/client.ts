@@ -137,6 +137,7 @@ function buildMethods(config: CallConfig) {
     cancel: getter(config, builds.cancel),
     searchLog: (id: number, query: QueryInputOf<typeof builds.searchLog>, options?: CallOptions) =>
       call(config, builds.searchLog, { params: { id }, query, ...options }),
+    checkLog: getter(config, builds.checkLog),
     retry: getter(config, builds.retry),
     reschedule: buildVerb(config, builds.reschedule),
     attempts: getter(config, builds.attempts),
