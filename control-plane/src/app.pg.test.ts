@@ -6,22 +6,13 @@ import { createCertificate } from "@shoal/trust/certificate";
 import { verifyGrant } from "@shoal/trust/grant";
 import { enroll } from "@shoal/trust/enroll.test-kit";
 import { createKey } from "@shoal/trust/key-file";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { type TestFleet, TestServer, startFleet } from "./test-fleet.ts";
+import { expect, test } from "vitest";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import type { TestFleet } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  fleet = await startFleet(server);
-});
-afterEach(async () => {
-  await fleet[Symbol.asyncDispose]();
+eachWithFleet(async (started) => {
+  fleet = started;
 });
 
 const post = (path: string, body: string, token?: string) =>

@@ -1,26 +1,13 @@
 import { logBytesMax } from "@shoal/core/limits";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { claimBuild } from "./operations/lease-build.ts";
 import { reapCancels, reapLeases, watchReplication } from "./operations/reap-builds.ts";
-import {
-  type TestFleet,
-  TestServer,
-  cidFor,
-  commitFor,
-  publicationOf,
-  startFleet,
-} from "./test-fleet.ts";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import { type TestFleet, cidFor, commitFor, publicationOf } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  fleet = await startFleet(server);
+eachWithFleet(async (started) => {
+  fleet = started;
   await fleet.admin.regions.create({ name: "east", home: true });
   await fleet.admin.regions.create({ name: "west" });
   await fleet.admin.projects.create({
@@ -29,9 +16,6 @@ beforeEach(async () => {
     buildCommand: "make",
     artifactPath: "out",
   });
-});
-afterEach(async () => {
-  await fleet[Symbol.asyncDispose]();
 });
 
 const claim = (builder: string) => claimBuild(fleet.deps, { builder, holder: "b1", labels: {} });

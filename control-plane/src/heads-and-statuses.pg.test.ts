@@ -5,28 +5,21 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { statusTriesMax } from "@shoal/core/limits";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { openRemoteHeads } from "./git/remote-heads.ts";
 import { LoopLeases } from "./operations/loop-leases.ts";
 import { type PostStatus, tellStatuses } from "./operations/tell-statuses.ts";
 import { watchBranches } from "./operations/watch-branches.ts";
-import { type TestFleet, TestServer, commitFor, startFleet } from "./test-fleet.ts";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import { type TestFleet, commitFor } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
 let root = "";
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
+eachWithFleet(async (started) => {
+  fleet = started;
   root = mkdtempSync(join(tmpdir(), "shoal-heads-"));
-  fleet = await startFleet(server);
 });
-afterEach(async () => {
-  await fleet[Symbol.asyncDispose]();
+afterEach(() => {
   rmSync(root, { recursive: true, force: true });
 });
 

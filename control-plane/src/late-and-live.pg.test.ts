@@ -1,23 +1,14 @@
 // What builders say beside their ends (test reports, load, drain), what seeders ask about them, and logs
 // as events: counted or refused by the same lease.
 import type { TestReport } from "@shoal/api/test-report";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { leaseBuild } from "./operations/lease-build.ts";
-import { type TestFleet, TestServer, commitFor, startFleet } from "./test-fleet.ts";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import { type TestFleet, commitFor } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  fleet = await startFleet(server);
-});
-afterEach(async () => {
-  await fleet[Symbol.asyncDispose]();
+eachWithFleet(async (started) => {
+  fleet = started;
 });
 
 const failure = { code: "tests_failed", message: "no", blame: "user" } as const;

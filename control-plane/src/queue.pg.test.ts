@@ -1,23 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { noteBuilder } from "./db/builders.ts";
 import { claimBuild } from "./operations/lease-build.ts";
 import { adoptDatabase } from "./operations/adopt-database.ts";
-import { type TestFleet, TestServer, commitFor, startFleet } from "./test-fleet.ts";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import { type TestFleet, commitFor } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  fleet = await startFleet(server);
+eachWithFleet(async (started) => {
+  fleet = started;
   await fleet.admin.regions.create({ name: "east", home: true });
-});
-afterEach(async () => {
-  await fleet[Symbol.asyncDispose]();
 });
 
 const project = (name: string, settings: object = {}) =>

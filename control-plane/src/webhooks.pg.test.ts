@@ -1,27 +1,18 @@
 import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { type TestFleet, TestServer, commitFor, startFleet } from "./test-fleet.ts";
+import { expect, test } from "vitest";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import { type TestFleet, commitFor } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-});
-beforeEach(async () => {
-  fleet = await startFleet(server);
+eachWithFleet(async (started) => {
+  fleet = started;
   await fleet.admin.projects.create({
     name: "greeter",
     remoteUrl: "/srv/greeter",
     buildCommand: "make",
     artifactPath: "out",
   });
-});
-afterEach(async () => {
-  await fleet[Symbol.asyncDispose]();
 });
 
 const secretOf = async (): Promise<string> =>
