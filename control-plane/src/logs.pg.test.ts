@@ -97,31 +97,15 @@ test("opens and searches a log of 200 MB without holding it", async () => {
     const deps = { ...fleet.deps, logs };
     const { signal } = new AbortController();
     const before = memoryUsage().rss;
-    const openMs = await timed(async () => {
-      const first = await readLog(deps, lease.build, { offset: 0, waitMs: 0 }, signal);
-      expect(first.bytes.length).toBe(logReadBytesMax);
-    });
-    let hits: Awaited<ReturnType<typeof searchLog>> | undefined;
-    const searchMs = await timed(async () => {
-      const query = { text: "here it is", offset: 0, limit: 10 };
-      hits = await searchLog(deps, lease.build, query, signal);
-    });
-    expect(hits?.items.map((hit) => hit.offset)).toEqual([parts * part.length - 500]);
+    const first = await readLog(deps, lease.build, { offset: 0, waitMs: 0 }, signal);
+    expect(first.bytes.length).toBe(logReadBytesMax);
+    const query = { text: "here it is", offset: 0, limit: 10 };
+    const hits = await searchLog(deps, lease.build, query, signal);
+    expect(hits.items.map((hit) => hit.offset)).toEqual([parts * part.length - 500]);
+    // How long that takes is measured by `bench queue --log`.
     const grownMiB = (memoryUsage().rss - before) / 2 ** 20;
-    process.stderr.write(
-      `200 MB log: opened in ${openMs.toFixed(0)} ms, searched in ${searchMs.toFixed(0)} ms, memory grew by ${grownMiB.toFixed(0)} MiB\n`,
-    );
     expect(grownMiB).toBeLessThan(50 + logSegmentBytes / 2 ** 20);
-    expect(openMs).toBeLessThan(1000);
-    // Twice the promise, for machines that do other things meanwhile.
-    expect(searchMs).toBeLessThan(4000);
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }, 120_000);
-
-async function timed(work: () => Promise<void>): Promise<number> {
-  const startMs = performance.now();
-  await work();
-  return performance.now() - startMs;
-}
