@@ -46,12 +46,12 @@ export async function fillBuilds(url: string, ended: number, queued: number): Pr
     const count = Math.min(portion, ended - from);
     await sql`
       insert into builds (project, commit_id, priority, tag, state, attempt, leased_at, ended_at)
-      select 'bench', lpad(to_hex(${from} + n), 40, 'e'), 0, 0, 'FAILED', 1, now(), now()
+      select 'bench', 'e' || lpad(to_hex(${from} + n), 39, '0'), 0, 0, 'FAILED', 1, now(), now()
       from generate_series(1, ${count}) n`;
   }
   await sql`
     insert into builds (project, commit_id, priority, tag)
-    select 'bench', lpad(to_hex(n), 40, 'a'), 0, n::bigint * 1000000
+    select 'bench', 'a' || lpad(to_hex(n), 39, '0'), 0, n::bigint * 1000000
     from generate_series(1, ${queued}) n`;
   await sql`vacuum (analyze) builds`;
   await sql.end();
