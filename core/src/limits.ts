@@ -228,6 +228,8 @@ export const artifactsKeptPerProject = 50;
 export const replicationMs = 30 * minuteMs;
 /** How long looks into the queue may begin where the last whole look ended: a larger priority waits no longer. */
 export const queueLookMs = 250;
+/** The same where a look takes long, because a snapshot is held open or vacuum is behind. */
+export const queueLookMsMax = 2 * secondMs;
 /** How long a control plane trusts what it knows of the home region's seeder, and of a token. */
 export const homeSeederKnownMs = 1 * secondMs;
 export const tokenKnownMs = 2 * secondMs;

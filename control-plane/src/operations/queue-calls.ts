@@ -55,10 +55,12 @@ export class QueueCalls {
   async #claim(claimants: readonly Claimant[], key: string): Promise<(ClaimAnswer | "busy")[]> {
     const labels = claimants[0]?.labels ?? {};
     const from = this.places.at(key);
+    const startMs = performance.now();
     const answers = await claimNext(this.#database, claimants, labels, from);
     if (from === null) {
       const first = answers.find((answer) => answer.type === "claimed");
-      if (first !== undefined) this.places.keep(key, first.place);
+      if (first === undefined) this.places.forget();
+      else this.places.keep(key, first.place, performance.now() - startMs);
       return answers;
     }
     return answers.map((answer) => {

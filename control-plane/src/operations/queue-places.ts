@@ -1,9 +1,12 @@
 // Where the next build is looked for is remembered for a moment, because rows that have left the queue
 // stay in its index as long as anybody has an old snapshot open; every now and then the whole queue is
 // looked at.
-import { builderNotedMs, queueLookMs } from "@shoal/core/limits";
+import { builderNotedMs, queueLookMs, queueLookMsMax } from "@shoal/core/limits";
 import type { BuilderFacts } from "../db/builders.ts";
 import type { QueuePlace } from "../db/claims.ts";
+
+/** A look at the whole queue is followed by so many times its length without one, `queueLookMsMax` at most. */
+const queueLookPauses = 20;
 
 /**
  * What one process remembers of the queue: where looks begin, by the labels of who looks, and which
@@ -12,15 +15,20 @@ import type { QueuePlace } from "../db/claims.ts";
 export class QueuePlaces {
   readonly #places = new Map<string, { readonly place: QueuePlace; readonly untilMs: number }>();
 
+  /** Null: the whole queue is to be looked at, by who asks now; others don't wait for that. */
   at(labels: string): QueuePlace | null {
     const known = this.#places.get(labels);
-    return known !== undefined && known.untilMs > performance.now() ? known.place : null;
+    if (known === undefined) return null;
+    if (known.untilMs > performance.now()) return known.place;
+    this.#places.set(labels, { ...known, untilMs: performance.now() + queueLookMsMax });
+    return null;
   }
 
-  /** After a look at the whole queue. */
-  keep(labels: string, place: QueuePlace): void {
+  /** After a look at the whole queue: one that takes long, because of rows that can't be cleared away, is rare. */
+  keep(labels: string, place: QueuePlace, tookMs: number): void {
     if (this.#places.size >= 256) this.#places.clear();
-    this.#places.set(labels, { place, untilMs: performance.now() + queueLookMs });
+    const waitMs = Math.min(queueLookMsMax, Math.max(queueLookMs, queueLookPauses * tookMs));
+    this.#places.set(labels, { place, untilMs: performance.now() + waitMs });
   }
 
   readonly #noted = new Map<string, { readonly text: string; readonly untilMs: number }>();
