@@ -105,7 +105,8 @@ export async function startBuilderProcess(
     const signal = options.signal ?? new AbortController().signal;
     return member.keeper.call(() => client.lease(input, options), signal);
   };
-  const builder = startBuilder({ client: { lease }, runAttempt: runs, load, log }, config);
+  const calls = { lease, drain: client.drain };
+  const builder = startBuilder({ client: calls, runAttempt: runs, load, log }, config);
   lifecycle.defer("builds", () => builder.stop(), builderStopMsMax);
   onDrain(async (hurry) => {
     const late = AbortSignal.timeout(config.drainMs);

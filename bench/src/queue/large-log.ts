@@ -8,7 +8,7 @@ import { startPostgres } from "@shoal/postgres/server";
 import { type Measured, median, rounded } from "../result.ts";
 import { makeKeys, startControlPlane } from "./control-planes.ts";
 import { countLogRows, createDatabase } from "./database.ts";
-import { commitOf, prepareFleet } from "./http-rate.ts";
+import { commitOf, enrollBuilder, prepareFleet } from "./http-rate.ts";
 import { type QueueOptions, quiet } from "./options.ts";
 
 const partBytes = 1_000_000;
@@ -67,7 +67,7 @@ export async function measureLargeLog(dir: string, options: QueueOptions): Promi
 
 async function printLog(admin: Client, url: string, megabytes: number): Promise<number> {
   await admin.builds.start({ project: "bench", commit: commitOf(1) });
-  const { token } = await admin.tokens.create({ role: "builder", name: "b" });
+  const token = await enrollBuilder(admin, url, "b");
   const { builder } = createClient({ url, token });
   const { lease } = await builder.lease({ builder: "b", waitMs: 5000 });
   if (lease === null) throw new Error("the queue is empty");
