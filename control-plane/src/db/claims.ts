@@ -27,6 +27,12 @@ export interface Claimant {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** One of several builders with the same labels. */
+export interface Claiming extends Omit<Claimant, "labels"> {
+  /** Of its last lease that is known: none before it is alive. "0" when none is known. */
+  readonly after: string;
+}
+
 /** Where a look into the queue begins: nothing before it was due a moment ago. */
 export interface QueuePlace {
   readonly lane: number;
@@ -36,8 +42,10 @@ export interface QueuePlace {
 export type ClaimAnswer =
   | { readonly type: "claimed"; readonly claim: Claim; readonly place: QueuePlace }
   | { readonly type: "nothing" }
-  /** There is nothing else for a builder that holds a build already. */
+  /** The builder holds a build already. */
   | { readonly type: "holding" }
+  /** Another one of those that claimed together holds a build already, and nobody got any. */
+  | { readonly type: "again" }
   /** The next build is of a project with a cap: it is taken by `claimCapped`. */
   | { readonly type: "capped"; readonly project: string }
   /** The database isn't the one that was looked at. */
@@ -47,7 +55,7 @@ export type ClaimAnswer =
 interface TurnRow extends Claim, QueuePlace {
   readonly turn: number;
   readonly adopted: boolean;
-  readonly holding: readonly string[] | null;
+  readonly holding: readonly string[];
 }
 
 /** Before every place that there is. */
@@ -55,12 +63,11 @@ const wholeQueue = { lane: -32_768, tag: Number.MIN_SAFE_INTEGER };
 
 /**
  * Takes the next build for each of several builders with the same labels, in their order: one statement,
- * so that every claim leaves a lease and an attempt behind or none does. Throws a unique violation when
- * one of them holds a build already.
+ * so that every claim leaves a lease and an attempt behind or none does.
  */
 export async function claimNext(
   queries: Queries,
-  claimants: readonly Omit<Claimant, "labels">[],
+  claimants: readonly Claiming[],
   labels: Claimant["labels"],
   from: QueuePlace | null,
 ): Promise<ClaimAnswer[]> {
@@ -73,7 +80,7 @@ export async function claimNext(
  */
 export async function claimCapped(
   queries: Queries,
-  claimant: Claimant,
+  claimant: Claiming & Pick<Claimant, "labels">,
   project: string,
 ): Promise<ClaimAnswer> {
   const [answer] = await take(queries, [claimant], claimant.labels, wholeQueue, project);
@@ -82,25 +89,27 @@ export async function claimCapped(
 
 async function take(
   queries: Queries,
-  claimants: readonly Omit<Claimant, "labels">[],
+  claimants: readonly Claiming[],
   labels: Claimant["labels"],
   from: QueuePlace,
   project: string | null,
 ): Promise<ClaimAnswer[]> {
   const builders = claimants.map(({ builder }) => builder);
   const holders = claimants.map(({ holder }) => holder);
+  const after = claimants.map((claimant) => claimant.after);
   const rows = await queries<TurnRow[]>`
     select turn, adopted, holding, build, attempt, fence::text, project, commit, lane, tag, at, source
-    from claim_builds(${builders}, ${holders}, ${queries.json(labels)}, ${from.lane}, ${from.tag},
-      ${project})`;
+    from claim_builds(${builders}, ${holders}, ${after}::text[]::bigint[], ${queries.json(labels)},
+      ${from.lane}, ${from.tag}, ${project})`;
   const head = rows.find((row) => row.turn === 0);
   const byTurn = new Map(rows.map((row) => [row.turn, row]));
   return builders.map((builder, index) => {
     if (head?.adopted !== true) return { type: "unadopted" };
     const row = byTurn.get(index + 1);
     if (row !== undefined) return claimed(row);
-    if (head.project !== null) return { type: "capped", project: head.project };
-    return { type: head.holding?.includes(builder) === true ? "holding" : "nothing" };
+    if (head.holding.includes(builder)) return { type: "holding" };
+    if (head.holding.length > 0) return { type: "again" };
+    return head.project === null ? { type: "nothing" } : { type: "capped", project: head.project };
   });
 }
 

@@ -5,8 +5,8 @@ import { builderLoadNotedMs, leaseMs } from "@shoal/core/limits";
 import type { z } from "zod";
 import type { LeaseProof } from "../db/build-queue.ts";
 import { noteBuilder, noteDraining, noteLoad } from "../db/builders.ts";
-import { type Claim, type ClaimAnswer, type Claimant, claimCapped, lockCap } from "../db/claims.ts";
-import { type Database, inTransaction, isUniqueViolation } from "../db/connection.ts";
+import type { Claim, ClaimAnswer, Claimant } from "../db/claims.ts";
+import type { Database } from "../db/connection.ts";
 import { leaseOfBuilder } from "../db/overdue.ts";
 import { type Wakeups, lookUntil } from "../db/wakeups.ts";
 import { databaseUnadopted } from "./adopt-database.ts";
@@ -83,26 +83,22 @@ export async function claimBuild(
 async function claimOnce(
   deps: Pick<LeaseDeps, "database" | "wakeups" | "calls">,
   claimant: Claimant,
-): Promise<Exclude<ClaimAnswer, { type: "capped" | "holding" }> | "busy"> {
-  const { database } = deps;
-  try {
-    const answer = await deps.calls.claim(claimant);
-    if (answer === "busy") return answer;
-    if (answer.type === "holding") {
+): Promise<Extract<ClaimAnswer, { type: "claimed" | "nothing" | "unadopted" }> | "busy"> {
+  const answer = await deps.calls.claim(claimant);
+  if (answer === "busy") return answer;
+  switch (answer.type) {
+    case "holding":
       await freeBuilder(deps, claimant);
-      return { type: "nothing" };
+      return "busy";
+    case "capped": {
+      const taken = await deps.calls.claimCapped(claimant, answer.project);
+      // The cap was reached meanwhile: the next look passes over the project.
+      return taken.type === "claimed" || taken.type === "unadopted" ? taken : "busy";
     }
-    if (answer.type !== "capped") return answer;
-    const taken = await inTransaction(database, async (queries) => {
-      await lockCap(queries, answer.project);
-      return claimCapped(queries, claimant, answer.project);
-    });
-    // The cap was reached meanwhile: the next look passes over the project.
-    return taken.type === "claimed" || taken.type === "unadopted" ? taken : "busy";
-  } catch (error) {
-    if (!isUniqueViolation(error, "leases_pkey")) throw error;
-    await freeBuilder(deps, claimant);
-    return "busy";
+    case "again":
+      return "busy";
+    default:
+      return answer;
   }
 }
 

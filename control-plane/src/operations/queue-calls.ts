@@ -11,8 +11,15 @@ import {
   extendLeases,
 } from "../db/build-queue.ts";
 import { type NewBuild, findBuilds, insertBuilds } from "../db/builds.ts";
-import { type ClaimAnswer, type Claimant, claimNext } from "../db/claims.ts";
-import { type Database, wasRefused } from "../db/connection.ts";
+import {
+  type ClaimAnswer,
+  type Claimant,
+  type Claiming,
+  claimCapped,
+  claimNext,
+  lockCap,
+} from "../db/claims.ts";
+import { type Database, inTransaction, wasRefused } from "../db/connection.ts";
 import { QueuePlaces } from "./queue-places.ts";
 import { Together } from "./together.ts";
 
@@ -32,9 +39,19 @@ export class QueueCalls {
     this.#starts = new Together((builds) => this.#start(builds), wasRefused);
   }
 
-  /** The next build for a builder; "busy": ask again. Throws a unique violation when it holds one. */
+  /** The next build for a builder; "busy": ask again. */
   claim(claimant: Claimant): Promise<ClaimAnswer | "busy"> {
     return this.#claims.do(JSON.stringify(claimant.labels), claimant);
+  }
+
+  /** The next build of a project with a cap. */
+  async claimCapped(claimant: Claimant, project: string): Promise<ClaimAnswer> {
+    const answer = await inTransaction(this.#database, async (queries) => {
+      await lockCap(queries, project);
+      return claimCapped(queries, this.#claiming(claimant), project);
+    });
+    this.#note(claimant.builder, answer);
+    return answer;
   }
 
   /** Holds a lease longer; null when it doesn't count. */
@@ -52,23 +69,39 @@ export class QueueCalls {
     return this.#starts.do(`${input.priority}/${input.project}`, input);
   }
 
-  async #claim(claimants: readonly Claimant[], key: string): Promise<(ClaimAnswer | "busy")[]> {
-    const labels = claimants[0]?.labels ?? {};
+  async #claim(asked: readonly Claimant[], key: string): Promise<(ClaimAnswer | "busy")[]> {
+    // A builder that asks twice at once gets one build at a time.
+    const first = new Map(asked.toReversed().map((claimant) => [claimant.builder, claimant]));
+    const claimants = asked.filter((claimant) => first.get(claimant.builder) === claimant);
     const from = this.places.at(key);
     const startMs = performance.now();
-    const answers = await claimNext(this.#database, claimants, labels, from);
-    if (from === null) {
-      const first = answers.find((answer) => answer.type === "claimed");
-      if (first === undefined) this.places.forget();
-      else this.places.keep(key, first.place, performance.now() - startMs);
-      return answers;
+    const claiming = claimants.map((claimant) => this.#claiming(claimant));
+    const labels = asked[0]?.labels ?? {};
+    const answers = await claimNext(this.#database, claiming, labels, from);
+    const given = new Map(claimants.map((claimant, index) => [claimant, answers[index]]));
+    for (const [{ builder }, answer] of given) this.#note(builder, answer);
+    const place = answers.find((answer) => answer.type === "claimed")?.place;
+    if (from === null && place !== undefined) {
+      this.places.keep(key, place, performance.now() - startMs);
+    } else if (place === undefined) {
+      this.places.forget();
     }
-    return answers.map((answer) => {
-      if (answer.type !== "nothing" && answer.type !== "holding") return answer;
+    return asked.map((claimant) => {
+      const answer = given.get(claimant);
+      if (answer === undefined || answer.type === "again") return "busy";
       // Nothing behind the place: the whole queue is looked at next.
+      if (answer.type !== "nothing" || from === null) return answer;
       this.places.forget();
       return "busy";
     });
+  }
+
+  #claiming({ builder, holder, labels }: Claimant): Claiming & Claimant {
+    return { builder, holder, labels, after: this.places.lastFence(builder) };
+  }
+
+  #note(builder: string, answer: ClaimAnswer | undefined): void {
+    if (answer?.type === "claimed") this.places.gave(builder, answer.claim.fence);
   }
 
   async #end(ends: readonly LeaseEnd[]): Promise<(BuildState | null)[]> {

@@ -10,7 +10,7 @@ const queueLookPauses = 20;
 
 /**
  * What one process remembers of the queue: where looks begin, by the labels of who looks, and which
- * builders are written down already.
+ * builders are written down already and what they were given last.
  */
 export class QueuePlaces {
   readonly #places = new Map<string, { readonly place: QueuePlace; readonly untilMs: number }>();
@@ -41,6 +41,18 @@ export class QueuePlaces {
     if (this.#noted.size >= 10_000) this.#noted.clear();
     this.#noted.set(builder.name, { text, untilMs: performance.now() + builderNotedMs });
     return true;
+  }
+
+  readonly #fences = new Map<string, string>();
+
+  /** The fence of a builder's last lease that this process gave it; "0" when it knows of none. */
+  lastFence(builder: string): string {
+    return this.#fences.get(builder) ?? "0";
+  }
+
+  gave(builder: string, fence: string): void {
+    if (this.#fences.size >= 10_000) this.#fences.clear();
+    this.#fences.set(builder, fence);
   }
 
   /** The next look is at the whole queue. */

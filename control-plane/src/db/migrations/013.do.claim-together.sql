@@ -2,14 +2,23 @@
 -- builds (control-plane/src/operations/together.ts). Functions, because their plans have to be the walks
 -- along indexes whatever the statistics of tables that fill and empty say.
 
+-- Leases are found by their builds, each of which is new. A builder's name comes again with every build,
+-- and a unique index of it walks over all the leases that it ever had since the oldest snapshot. That a
+-- builder holds one at a time is now kept by `claim_builds`.
+alter table leases drop constraint leases_pkey;
+alter table leases drop constraint leases_build_key;
+alter table leases add primary key (build);
+create index leases_of_builder on leases (builder, fence);
+
 -- Claims for several builders with the same labels (control-plane/src/db/claims.ts says what they
 -- guarantee). The first row, of turn 0, says whether the database is the one that was looked at and
--- which of the builders hold a build, when not all got one; every other row is a lease, for the builder
--- of that turn. Builds go out in the order of the queue, and none from the first of a project with a cap
+-- which of the builders hold a build: then nobody gets one. Every other row is a lease, for the builder
+-- of that turn. `p_after` has a fence for each builder, of its last lease that is known: none before it
+-- is looked for. Builds go out in the order of the queue, and none from the first of a project with a cap
 -- on: `project` of turn 0 names that one. With `p_project`, whose lock the caller has, builds of that
 -- one alone. `claim_build` stays for control planes that run the version before this one.
 create function claim_builds(
-  p_builders text[], p_holders text[], p_labels jsonb, p_lane smallint, p_tag bigint, p_project text
+  p_builders text[], p_holders text[], p_after bigint[], p_labels jsonb, p_lane smallint, p_tag bigint, p_project text
 ) returns table (
   turn integer, adopted boolean, holding text[], build integer, attempt integer, fence bigint,
   project text, commit text, lane smallint, tag bigint, at timestamptz, source jsonb
@@ -20,11 +29,25 @@ declare
   v_adopted boolean;
   v_blocked text[];
   v_capped text[];
+  v_holding text[];
 begin
   select f.server = shoal_server(), f.epoch into v_adopted, v_epoch from fleet f;
   if not v_adopted then
     turn := 0;
     adopted := false;
+    return next;
+    return;
+  end if;
+  -- One claim at a time of each builder: what it holds is looked for after that, in another statement.
+  perform pg_advisory_xact_lock(x'540a3'::integer, k.key) from (
+    select distinct hashtext(n.name) as key from unnest(p_builders) as n (name) order by 1) k;
+  v_holding := array(
+    select n.name from unnest(p_builders, p_after) as n (name, after)
+    where exists (select from leases l where l.builder = n.name and l.fence >= n.after));
+  if v_holding <> '{}' then
+    turn := 0;
+    adopted := true;
+    holding := v_holding;
     return next;
     return;
   end if;
@@ -73,9 +96,7 @@ begin
       'artifactPath', p.artifact_path, 'prepare', p.prepare, 'test', p.test, 'limits', p.limits)
   from taken t join projects p on p.name = t.project
   union all
-  select 0, true, case when (select count(*) from taken) < cardinality(p_builders) then array(
-      select l.builder from leases l where l.builder = any (p_builders)) end,
-    null, null, null, (select s.project from stop s), null, null, null, now(), null;
+  select 0, true, '{}'::text[], null, null, null, (select s.project from stop s), null, null, null, now(), null;
 end $$
 set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off
 set enable_hashjoin = off set enable_mergejoin = off
@@ -89,7 +110,7 @@ language plpgsql as $$
 begin
   return query
   with held as materialized (
-    select l.builder, w.turn::integer as turn, b.state, b.attempt, b.project
+    select l.build, w.turn::integer as turn, b.state, b.attempt, b.project
     from unnest(p_builds, p_fences, p_holders) with ordinality as w (build, fence, holder, turn)
     join leases l on l.build = w.build
     join builds b on b.id = w.build
@@ -99,11 +120,11 @@ begin
     -- Whoever locks several leases takes them in the order of their builds.
     order by l.build for update of l
   ), beaten as (
-    update leases l set beat_at = now() from held h where l.builder = h.builder
-    returning l.builder
+    update leases l set beat_at = now() from held h where l.build = h.build
+    returning l.build
   )
   select h.turn, now(), h.state, h.attempt, h.project from held h
-  where h.builder in (select x.builder from beaten x);
+  where h.build in (select x.build from beaten x);
 end $$
 set enable_seqscan = off set enable_bitmapscan = off
 set enable_hashjoin = off set enable_mergejoin = off
