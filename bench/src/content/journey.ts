@@ -83,9 +83,12 @@ async function measureJourney({ mib, dir, repair }: JourneyOptions): Promise<Mea
   await requirePrograms(["time"]);
   const parent = await mkdtemp(join(dir ?? tmpdir(), "shoal-journey-"));
   await chmod(parent, 0o711);
+  const told = new AbortController();
+  const end = (name: NodeJS.Signals): void => told.abort(new Error(`told to end by ${name}`));
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, end);
   const fleet = await startBenchFleet(parent, project);
   try {
-    const journey = new Journey(fleet);
+    const journey = new Journey(fleet, told.signal);
     const first = await journey.version(mib);
     const second = await journey.version(mib);
     const checked = await journey.verify();
@@ -134,9 +137,12 @@ interface Version {
 
 class Journey {
   readonly #fleet: BenchFleet;
+  readonly #told: AbortSignal;
 
-  constructor(fleet: BenchFleet) {
+  /** `told` ends the waiting: whoever limits a run's time gets to know how far it came, and its files go. */
+  constructor(fleet: BenchFleet, told: AbortSignal) {
     this.#fleet = fleet;
+    this.#told = told;
   }
 
   /** Builds the next version, replicates and deploys it, and waits until both hosts run it. */
@@ -147,7 +153,7 @@ class Journey {
     const startedAt = performance.now();
     const commit = this.#fleet.commitSize(mib);
     const { id } = await client.builds.start({ project: service, commit, priority: 0 });
-    const artifact = await waitFor(`build ${id}`, async () => {
+    const artifact = await this.#waitFor(`build ${id}`, async () => {
       const { state, artifact: built, failure } = await client.builds.get(id);
       if (failure !== null) throw new Error(`build ${id}: ${failure.message}`);
       return state === "SUCCEEDED" ? (built ?? undefined) : undefined;
@@ -155,7 +161,7 @@ class Journey {
     const builtAt = performance.now();
     process.stderr.write("deploying\n");
     const rollout = await client.services.deploy("production", service, { build: id });
-    await waitFor("the rollout", async () => {
+    await this.#waitFor("the rollout", async () => {
       const { endedAt, state } = await client.rollouts.get(rollout.id);
       if (endedAt !== null && state !== "SUCCEEDED") throw new Error(`the rollout is ${state}`);
       return endedAt ?? undefined;
@@ -190,7 +196,7 @@ class Journey {
     await handle.write(Uint8Array.of(1, 2, 3), 0, 3, 5_000_000);
     await handle.close();
     const { wallSeconds } = await this.verify("--repair");
-    const fetched = await waitFor("what was mended to be reported", async () =>
+    const fetched = await this.#waitFor("what was mended to be reported", async () =>
       (await this.#fetches("host-1", artifact)).find(
         ({ bytesReused, bytes }) => bytesReused > bytes * 0.99,
       ),
@@ -226,6 +232,17 @@ class Journey {
     return Object.fromEntries(entries) as Record<Room, DiskPeak>;
   }
 
+  async #waitFor<Value>(what: string, look: () => Promise<Value | undefined>): Promise<Value> {
+    const startedAt = performance.now();
+    for (;;) {
+      if (this.#told.aborted) throw new Error(`no end of ${what}`, { cause: this.#told.reason });
+      const found = await look();
+      if (found !== undefined) return found;
+      if (performance.now() - startedAt > stepMsMax) throw new Error(`${what} takes too long`);
+      await sleep(pollMs);
+    }
+  }
+
   #stateDir(room: Room): string {
     return join(this.#fleet.dir, rooms[room][1]);
   }
@@ -239,17 +256,4 @@ async function shares(
     async ([room, peak]) => [room, rounded((await peak.stop()) / bytes)] as const,
   );
   return Object.fromEntries(await Promise.all(entries)) as Record<Room, number>;
-}
-
-async function waitFor<Value>(
-  what: string,
-  look: () => Promise<Value | undefined>,
-): Promise<Value> {
-  const startedAt = performance.now();
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (performance.now() - startedAt > stepMsMax) throw new Error(`${what} takes too long`);
-    await sleep(pollMs);
-  }
 }
