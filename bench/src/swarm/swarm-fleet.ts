@@ -30,6 +30,9 @@ export interface FleetHost {
   readonly name: string;
   readonly agent: ChildDaemon;
   readonly events: EventTail;
+  readonly stateDir: string;
+  /** What its ready line told. */
+  readonly facts: Readonly<Record<string, unknown>>;
 }
 
 export interface BuiltArtifact {
@@ -101,6 +104,11 @@ export class SwarmFleet implements AsyncDisposable {
     return this.#url;
   }
 
+  /** What the region's trust stands on, for members that aren't agents. */
+  get keys(): BenchKeys {
+    return this.#keys;
+  }
+
   get seeder(): ChildDaemon {
     if (this.#seeder === null) throw new Error("the seeder doesn't run yet");
     return this.#seeder;
@@ -165,7 +173,8 @@ export class SwarmFleet implements AsyncDisposable {
       ...{ stopProgramsOnExit: true, runUid: ownUid, runGid: ownUid },
       ...this.#trust(),
     });
-    this.hosts.push({ name, agent: agent.process, events: new EventTail(stateDir) });
+    const events = new EventTail(stateDir);
+    this.hosts.push({ name, agent: agent.process, events, stateDir, facts: agent.ready });
   }
 
   async #startControl(): Promise<string> {
@@ -264,7 +273,7 @@ function git(repository: string, ...args: readonly string[]): string {
   return execFileSync("git", [...who, ...args], { cwd: repository, encoding: "utf8" }).trim();
 }
 
-const region = "bench";
+export const region = "bench";
 const ownUid = process.getuid?.() ?? 65_534;
 /** What hosts run once they have it: as little as can be. */
 const idle = {

@@ -74,9 +74,17 @@ export async function measureOurs(ours: OurFleet, mib: number): Promise<OurRun> 
 }
 
 /** Largest resident memory of a process so far, in MiB (proc_pid_status(5)). */
-export async function rssPeakMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+export function rssPeakMiB(pid: number): Promise<number> {
+  return statusMiB(pid, /^VmHWM:\s+(\d+) kB$/m);
+}
+
+/** Resident memory of a process now, in MiB. */
+export function rssMiB(pid: number): Promise<number> {
+  return statusMiB(pid, /^VmRSS:\s+(\d+) kB$/m);
+}
+
+async function statusMiB(pid: number, line: RegExp): Promise<number> {
+  return Number(line.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
 
 async function sumOfCpu(pids: readonly number[]): Promise<number> {
@@ -98,8 +106,8 @@ async function buildArtifact(
   });
 }
 
-function whenFetched(
-  { client }: BenchFleet,
+export function whenFetched(
+  { client }: Pick<BenchFleet, "client">,
   artifact: string,
   hostsCount: number,
 ): Promise<readonly FetchStatus[]> {

@@ -62,8 +62,6 @@ export interface ReleaseCheck {
 }
 
 const syncLanesCount = 8;
-/** Smaller artifacts are written through the page cache: they drive nothing out of it. */
-const directBytesMin = 64 * mebibyte;
 
 /**
  * Opens or resumes the folder of a release; makes it when it isn't there. Throws `release_mismatch` when
@@ -141,8 +139,7 @@ export class ReleaseFiles {
     this.#manifestHash = decodeCid(cid);
     this.#ranges = new FileRanges(manifest);
     this.#held = new HeldChunks(manifest.chunkBytes);
-    const access = manifest.bytes < directBytesMin ? "write" : "write past";
-    this.#files = new TreeFiles(this.treePath, this.#ranges, access);
+    this.#files = new TreeFiles(this.treePath, this.#ranges, "write");
   }
 
   /** Whether the tree is whole and final. A chunk may have been withdrawn since. */

@@ -6,7 +6,13 @@ import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { assert } from "@shoal/core/error";
 import type { Bytes } from "@shoal/core/units";
-import { DirectWrites, openDirect, wholeBlocks } from "./direct-writes.ts";
+import {
+  directArtifactBytesMin,
+  DirectIo,
+  directBytesMin,
+  openDirect,
+  wholeBlocks,
+} from "./direct-io.ts";
 import type { FileRange, FileRanges } from "./file-ranges.ts";
 
 /** Handles kept open; more may be open for a moment while many are in use. */
@@ -15,7 +21,7 @@ const handlesMax = 64;
 interface OpenFile {
   readonly path: string;
   readonly handle: Promise<FileHandle>;
-  /** For writes past the page cache, once there was one; undefined in it where that can't be done. */
+  /** For what goes past the page cache, once something did; undefined in it where that can't be done. */
   direct: Promise<FileHandle | undefined> | undefined;
   usersCount: number;
 }
@@ -23,19 +29,27 @@ interface OpenFile {
 export class TreeFiles {
   readonly #tree: string;
   readonly #ranges: FileRanges;
+  readonly #access: "read" | "write";
   readonly #flags: number;
-  /** Undefined when all is written through the page cache. */
-  #direct: DirectWrites | undefined;
+  /** Undefined when all goes through the page cache. */
+  #direct: DirectIo | undefined;
   /** By file, the one used last at the end. */
   readonly #open: Map<number, OpenFile> = new Map();
   /** Zero from `close` on: what was in use then is closed when it isn't any more. */
   #keptMax: number = handlesMax;
 
-  /** "write past" writes long runs past the page cache, where the file system can. */
-  constructor(tree: string, ranges: FileRanges, access: "read" | "write" | "write past") {
+  /** `isDirect`: long runs go past the page cache, where the file system can; unless given, by the artifact's size. */
+  constructor(
+    tree: string,
+    ranges: FileRanges,
+    access: "read" | "write",
+    given: { readonly isDirect?: boolean } = {},
+  ) {
     this.#tree = tree;
     this.#ranges = ranges;
-    this.#direct = access === "write past" ? new DirectWrites() : undefined;
+    this.#access = access;
+    const bytes = ranges.bytesOf(0, ranges.chunksCount);
+    this.#direct = (given.isDirect ?? bytes >= directArtifactBytesMin) ? new DirectIo() : undefined;
     this.#flags =
       (access === "read" ? constants.O_RDONLY : constants.O_RDWR) | constants.O_NOFOLLOW;
   }
@@ -46,22 +60,13 @@ export class TreeFiles {
     bytes: Uint8Array,
     each?: (file: number, handle: FileHandle) => Promise<void>,
   ): Promise<void> {
-    for (const range of ranges) {
-      await this.use(range.file, async (handle) => {
-        await each?.(range.file, handle);
-        for (let done = 0; done < range.bytes;) {
-          const { bytesRead } = await handle.read(
-            bytes,
-            range.start + done,
-            range.bytes - done,
-            range.offset + done,
-          );
-          if (bytesRead === 0)
-            throw Object.assign(new Error("a file is shorter than it should be"), {
-              code: "ENODATA",
-            });
-          done += bytesRead;
-        }
+    for (const { file, offset, start, bytes: length } of ranges) {
+      const part = bytes.subarray(start, start + length);
+      await this.#with(file, async (opened) => {
+        const handle = await opened.handle;
+        await each?.(file, handle);
+        if (length >= directBytesMin && (await this.#readPast(opened, part, offset))) return;
+        await readAt(handle, part, offset);
       });
     }
   }
@@ -119,17 +124,35 @@ export class TreeFiles {
     offset: Bytes,
     { start, end }: { readonly start: Bytes; readonly end: Bytes },
   ): Promise<boolean> {
-    const direct = this.#direct;
-    const opening = (opened.direct ??= openDirect(join(this.#tree, opened.path)));
-    // A file that couldn't be opened is tried again next time.
-    opening.catch(() => (opened.direct = undefined));
-    const handle = await opening;
-    if (direct !== undefined && handle !== undefined) {
-      const blocks = part.subarray(start - offset, end - offset);
-      if (await direct.write(handle, blocks, start)) return true;
+    const direct = await this.#openPast(opened);
+    const blocks = part.subarray(start - offset, end - offset);
+    if (direct === undefined || (await direct.io.write(direct.handle, blocks, start))) {
+      return direct !== undefined;
     }
     this.#direct = undefined;
     return false;
+  }
+
+  /** False when it can't be done; then it is tried through the page cache, which says what is wrong. */
+  async #readPast(opened: OpenFile, part: Uint8Array, offset: Bytes): Promise<boolean> {
+    const direct = await this.#openPast(opened);
+    return direct !== undefined && direct.io.read(direct.handle, part, offset);
+  }
+
+  async #openPast(
+    opened: OpenFile,
+  ): Promise<{ readonly io: DirectIo; readonly handle: FileHandle } | undefined> {
+    const io = this.#direct;
+    if (io === undefined) return undefined;
+    const opening = (opened.direct ??= openDirect(
+      join(this.#tree, opened.path),
+      this.#access === "write",
+    ));
+    // A file that couldn't be opened is tried again next time.
+    opening.catch(() => (opened.direct = undefined));
+    const handle = await opening;
+    if (handle === undefined) this.#direct = undefined;
+    return handle === undefined ? undefined : { io, handle };
   }
 
   #take(file: number): OpenFile {
@@ -172,5 +195,16 @@ async function writeAt(handle: FileHandle, bytes: Uint8Array, offset: Bytes): Pr
   for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, offset + done);
     done += bytesWritten;
+  }
+}
+
+async function readAt(handle: FileHandle, bytes: Uint8Array, offset: Bytes): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, offset + done);
+    if (bytesRead === 0) {
+      const error = new Error("a file is shorter than it should be");
+      throw Object.assign(error, { code: "ENODATA" });
+    }
+    done += bytesRead;
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { kibibyte } from "@shoal/core/units";
-import { blockBytes, DirectWrites, openDirect, wholeBlocks } from "./direct-writes.ts";
+import { blockBytes, DirectIo, openDirect, wholeBlocks } from "./direct-io.ts";
 import { FileRanges } from "./file-ranges.ts";
 import { TreeFiles } from "./tree-files.ts";
 
@@ -37,7 +37,7 @@ test("what is written past the page cache in runs of any size and order is read 
     await writeFile(join(dir, path), "");
     await truncate(join(dir, path), size);
   }
-  const files = new TreeFiles(dir, ranges, "write past");
+  const files = new TreeFiles(dir, ranges, "write", { isDirect: true });
   const runs = Array.from({ length: 8 }, (_, index) => (index * 5) % 8);
   await Promise.all(
     runs.map(async (run) => {
@@ -54,20 +54,32 @@ test("what is written past the page cache in runs of any size and order is read 
     await Promise.all(entries.map(({ path }) => readFile(join(dir, path)))),
   );
   expect(Buffer.compare(whole, stream)).toBe(0);
+  const past = new TreeFiles(dir, ranges, "read", { isDirect: true });
+  for (const run of runs) {
+    const part = new Uint8Array(ranges.bytesOf(run * 3, 3));
+    await past.read(ranges.rangesOf(run * 3, 3), part);
+    const start = ranges.bytesOf(0, run * 3);
+    expect(Buffer.compare(part, stream.subarray(start, start + part.length))).toBe(0);
+  }
+  await truncate(join(dir, "f3"), 1_000_000);
+  const [from, count] = [9, 6];
+  const cut = past.read(ranges.rangesOf(from, count), new Uint8Array(ranges.bytesOf(from, count)));
+  await expect(cut).rejects.toMatchObject({ code: "ENODATA" });
+  await past.close();
 });
 
 test("says so where a file can't be written like that", async () => {
   await writeFile(join(dir, "y"), "");
-  const direct = await openDirect(join(dir, "y"));
+  const direct = await openDirect(join(dir, "y"), true);
   if (direct !== undefined) {
     // What file systems with larger blocks say of ours.
-    expect(await new DirectWrites().write(direct, new Uint8Array(blockBytes), 1)).toBe(false);
+    expect(await new DirectIo().write(direct, new Uint8Array(blockBytes), 1)).toBe(false);
     await direct.close();
   }
   // Open for reading alone: the system refuses with another error than a file system that is unable.
   await writeFile(join(dir, "x"), "");
   const handle = await open(join(dir, "x"), "r");
-  const writes = new DirectWrites();
+  const writes = new DirectIo();
   await expect(writes.write(handle, new Uint8Array(blockBytes), 0)).rejects.toThrow("EBADF");
   await handle.close();
 });
