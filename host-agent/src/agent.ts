@@ -10,6 +10,7 @@ import {
   programStopOnExitMsMax,
   trustStateBytesMax,
 } from "@shoal/core/limits";
+import { digest, toHex } from "@shoal/core/digest";
 import { kibibyte, mebibyte } from "@shoal/core/units";
 import { StateFile } from "@shoal/daemon/atomic-file";
 import type { DaemonContext } from "@shoal/daemon/daemon";
@@ -39,6 +40,7 @@ import { startResting } from "./resting.ts";
 import { requireReachable } from "./run-user.ts";
 import { Seeders } from "./seeders.ts";
 import { Services } from "./services.ts";
+import { programGroups } from "./supervise/program-groups.ts";
 import type { ProgramUser } from "./supervise/program.ts";
 
 /** What `main.ts` reads from the process itself. */
@@ -338,6 +340,9 @@ async function openServices(
   const { portFirst: first, portLast: last } = config;
   const secretsKeys = await Promise.all(config.secretsKeyFiles.map(readSecretsKey));
   const bootId = await readBootId();
+  // Known by its folder: several agents may run on one machine, for tests.
+  const groups = programGroups(toHex(digest(Buffer.from(stateDir))).slice(0, 16));
+  context.lifecycle.defer("control groups", () => groups.close());
   return new Services(
     {
       releaseDir: (release) => artifacts.treePath(release.artifact),
@@ -355,6 +360,7 @@ async function openServices(
       nodePath,
       bootId,
       secretsKeys,
+      groups,
     },
   );
 }

@@ -42,6 +42,11 @@ async function openHost(): Promise<Host> {
         environment: "production",
         service: "web",
         bootId: "boot-1",
+        groups: {
+          make: async () => ({ admit: async () => {} }),
+          drop: async () => {},
+          close: async () => {},
+        },
       },
     );
     const record = new ActivationRecord(new StateFile(join(folder, "activation.json"), 65_536));

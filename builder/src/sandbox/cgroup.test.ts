@@ -2,7 +2,7 @@
 // machines that have control groups to write.
 import { expect, test } from "vitest";
 import { cgroupSettings } from "./cgroup.ts";
-import { findCgroups } from "./cgroup-place.ts";
+import { findCgroups } from "@shoal/daemon/cgroup-place";
 import { firstProcessors } from "./rlimits.ts";
 
 const limits = {

@@ -8,7 +8,7 @@ import type { BuildLimits } from "@shoal/api/control-plane";
 import { ShoalError } from "@shoal/core/error";
 import { buildKillMsMax } from "@shoal/core/limits";
 import { type ProcessId, identifyProcess, killUntilGone } from "../processes.ts";
-import type { CgroupPlace, Controller } from "./cgroup-place.ts";
+import type { CgroupPlace, Controller } from "@shoal/daemon/cgroup-place";
 import type { LimitGroup, Limiter } from "./limiter.ts";
 
 const cpuPeriodMicros = 100_000;

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Log } from "@shoal/daemon/log";
 import { openCgroupLimiter } from "./cgroup.ts";
-import { findCgroups } from "./cgroup-place.ts";
+import { findCgroups } from "@shoal/daemon/cgroup-place";
 import type { Limiter } from "./limiter.ts";
 
 /** Null where no control group can be written; the log then says what is missing. */

@@ -1,7 +1,7 @@
 // What an operator makes once: `shoal keys create`, `shoal region|project|service create`, tokens of
 // people, and join tokens.
 import { type Command, Option } from "commander";
-import { hourMs } from "@shoal/core/units";
+import { hourMs, mebibyte } from "@shoal/core/units";
 import { makeFleetKeys } from "../fleet-keys.ts";
 import { parseHealth, parseLabels, parsePermissions, parseRun } from "../service-words.ts";
 import { parseInteger } from "./build.ts";
@@ -58,6 +58,21 @@ interface ServiceOptions extends CommonOptions {
   readonly health?: string;
   readonly port?: string;
   readonly select: readonly string[];
+  readonly limitMemory?: number;
+  readonly limitCpu?: number;
+  readonly limitProcesses?: number;
+}
+
+/** None when no limit is asked for: a release without them is another one. */
+function limitsOf({ limitMemory, limitCpu, limitProcesses }: ServiceOptions): object {
+  if ([limitMemory, limitCpu, limitProcesses].every((limit) => limit === undefined)) return {};
+  return {
+    limits: {
+      memoryBytesMax: limitMemory === undefined ? null : limitMemory * mebibyte,
+      cpuPercentMax: limitCpu ?? null,
+      processesMax: limitProcesses ?? null,
+    },
+  };
 }
 
 function addServices(program: Command, context: CommandContext): void {
@@ -88,6 +103,9 @@ function addServices(program: Command, context: CommandContext): void {
     )
     .option("--port <number>", 'port given to the program as PORT, or "auto"')
     .option("--select <label=value...>", "only hosts with these labels", [])
+    .option("--limit-memory <MiB>", "of all its processes together", parseInteger)
+    .option("--limit-cpu <percent>", "100 is one processor", parseInteger)
+    .option("--limit-processes <number>", "at once", parseInteger)
     .action(async (target: string, options: ServiceOptions) => {
       const { environment, service: name } = splitService(target);
       const created = await context.connect(options).services.create({
@@ -98,6 +116,7 @@ function addServices(program: Command, context: CommandContext): void {
         run: {
           ...parseRun(options.run),
           ...parseHealth(options.health, options.port, options.run),
+          ...limitsOf(options),
         },
       });
       printAnswer(created, options.json === true, (answer) => describeServices([answer]));

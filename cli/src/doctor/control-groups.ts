@@ -1,4 +1,5 @@
-// Whether builds can be limited as a whole, by a control group, or only process by process.
+// Whether builds and services can be limited as a whole, by a control group. Without one builds are limited
+// process by process, and services that have limits aren't started.
 import { fine, warning, type Finding } from "./finding.ts";
 import type { Machine } from "./machine.ts";
 
@@ -29,8 +30,8 @@ export async function checkControlGroups(
   const why = reasons.length === 0 ? "this machine has none" : reasons.join("; ");
   return warning(
     check,
-    `builds are limited process by process only: ${why}`,
-    "run the builder as root, or as a systemd unit with Delegate=yes",
+    `builds are limited process by process only, services with limits aren't started: ${why}`,
+    "run builder and agent as root, or as systemd units with Delegate=yes",
   );
 }
 

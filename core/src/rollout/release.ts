@@ -29,6 +29,17 @@ export interface SealedSecret {
   readonly sealed: string;
 }
 
+/**
+ * Of all of a program's processes together, by a control group; null is no limit. A host that can't hold
+ * them doesn't start the program.
+ */
+export interface ProgramLimits {
+  readonly memoryBytesMax: Bytes | null;
+  /** 100 is one processor. */
+  readonly cpuPercentMax: number | null;
+  readonly processesMax: number | null;
+}
+
 /** How to run an artifact. Every string array is an argument vector, never a shell line. */
 export interface RunSpec {
   /** Program and arguments, run in the release directory; empty for artifacts that only have to be there. */
@@ -41,6 +52,8 @@ export interface RunSpec {
   readonly stopTimeoutMs: Millis;
   /** Address space limit for the program's processes, or null for none. */
   readonly memoryBytesMax: Bytes | null;
+  /** Absent: none, as in releases from before there were any. */
+  readonly limits?: ProgramLimits | undefined;
   /** Given to the program as files by these names. Absent: none, as in releases from before there were any. */
   readonly secrets?: Readonly<Record<string, SealedSecret>> | undefined;
 }

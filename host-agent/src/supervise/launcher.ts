@@ -13,6 +13,7 @@ import type { HealthTarget } from "../health.ts";
 import { findFreePort, type PortRange } from "./free-port.ts";
 import { boundProgramLog, lastLogLine } from "./program-log.ts";
 import { ProgramRecords, type ProgramRecord } from "./program-record.ts";
+import type { ProgramGroups } from "./program-groups.ts";
 import { startProgram, type Program, type ProgramUser } from "./program.ts";
 import { markVariable } from "./process-table.ts";
 import { secretsVariable, writeSecretFiles } from "./secret-files.ts";
@@ -31,6 +32,8 @@ export interface LauncherConfig {
   readonly service: string;
   /** Of this boot of the machine. */
   readonly bootId: string;
+  /** Where limits are held. */
+  readonly groups: ProgramGroups;
 }
 
 export interface LauncherDeps {
@@ -74,20 +77,21 @@ export class Launcher {
     return null;
   }
 
-  /** Switches to a release and starts it. Throws `program_not_started` or `no_free_port`. */
+  /** Switches to a release and starts it. Throws `program_not_started`, `limits_unavailable` or `no_free_port`. */
   async launch(release: Release): Promise<RunningProgram> {
     const { serviceDir, user } = this.#config;
     const home = join(serviceDir, "home");
     await mkdir(home, { recursive: true });
     if (user !== null) await chown(home, user.uid, user.gid);
     const directory = this.#deps.releaseDir(release);
-    const { environment, service, secretsKeys: keys } = this.#config;
+    const { environment, service, secretsKeys: keys, groups } = this.#config;
     await writeSecretFiles(this.#secretsDir(), release, { environment, service, keys, user });
     await switchCurrent(serviceDir, directory);
     const port = await this.#choosePort(release);
     const record: ProgramRecord = { release, mark: randomUUID(), port, identity: null };
     await this.#records.write(record);
     if (release.run.command.length === 0) return this.#withoutProcess(record);
+    const { limits, memoryBytesMax } = release.run;
     const program = await startProgram({
       command: release.run.command,
       directory,
@@ -95,7 +99,8 @@ export class Launcher {
       logFile: this.#logFile(),
       mark: record.mark,
       user,
-      memoryBytesMax: release.run.memoryBytesMax,
+      memoryBytesMax,
+      group: limits === undefined ? null : await groups.make(record.mark, limits),
     });
     await this.#records.write({ ...record, identity: program.identity });
     return this.#running(record, program);
@@ -121,6 +126,7 @@ export class Launcher {
       port,
       healthTarget: this.#healthTarget(record),
       exited: program.exited.then(async (how) => {
+        await this.#config.groups.drop(record.mark);
         const line = await lastLogLine(this.#logFile()).catch(() => "");
         return line === "" ? how : `${how}; its log ends with: ${line}`;
       }),

@@ -28,6 +28,7 @@ async function start(
     mark,
     user: null,
     memoryBytesMax: null,
+    group: null,
     ...parts,
   });
   onTestFinished(() => program.stop(0));

@@ -3,6 +3,7 @@
 // ended only when nothing of it is left.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ShoalError } from "@shoal/core/error";
 import { programKillPauseMs, programPollMs } from "@shoal/core/limits";
@@ -13,6 +14,7 @@ import {
   processesOf,
   type ProcessIdentity,
 } from "./process-table.ts";
+import type { ProgramGroup } from "./program-groups.ts";
 import { openProgramLog } from "./program-log.ts";
 
 export interface ProgramUser {
@@ -31,10 +33,13 @@ export interface ProgramSpec {
   readonly mark: string;
   /** Null: as the agent's own user. */
   readonly user: ProgramUser | null;
+  /** Of the address space of each process. */
   readonly memoryBytesMax: number | null;
+  /** Where its limits are held; null for none. */
+  readonly group: ProgramGroup | null;
 }
 
-/** Starts a program. Throws `program_not_started` when the system refuses. */
+/** Starts a program. Throws `program_not_started` when the system refuses, or what `admit` throws. */
 export async function startProgram(spec: ProgramSpec): Promise<Program> {
   const log = await openProgramLog(spec.logFile);
   try {
@@ -43,10 +48,11 @@ export async function startProgram(spec: ProgramSpec): Promise<Program> {
       cwd: spec.directory,
       env: { ...spec.environment, [markVariable]: spec.mark },
       detached: true,
-      stdio: ["ignore", log.fd, log.fd],
+      stdio: ["ignore", log.fd, log.fd, ...(spec.group === null ? [] : (["pipe"] as const))],
       ...(spec.user === null ? {} : spec.user),
     });
     await spawned(child, spec);
+    await admit(child, spec.group);
     child.unref();
     const pid = child.pid ?? 0;
     // Without a start time it has ended already, which its exit tells; 0 is no living process's.
@@ -112,10 +118,26 @@ export class Program {
   }
 }
 
-function limitedCommand({ command, memoryBytesMax }: ProgramSpec): readonly string[] {
-  return memoryBytesMax === null
-    ? command
-    : ["prlimit", `--as=${memoryBytesMax}`, "--", ...command];
+/** With a group it waits until it is told that it is in: nothing that it starts may be outside. */
+const waiting = 'read -r _ <&3 || exit 126; exec 3<&-; exec "$@"';
+
+function limitedCommand({ command, memoryBytesMax, group }: ProgramSpec): readonly string[] {
+  const limited =
+    memoryBytesMax === null ? command : ["prlimit", `--as=${memoryBytesMax}`, "--", ...command];
+  return group === null ? limited : ["/bin/sh", "-c", waiting, "sh", ...limited];
+}
+
+/** A program that can't be let in ends: its pipe closes before a word is said. */
+async function admit(child: ChildProcess, group: ProgramGroup | null): Promise<void> {
+  const door = child.stdio[3];
+  if (group === null || !(door instanceof Socket)) return;
+  door.on("error", () => undefined); // It has ended already, which its exit tells.
+  try {
+    await group.admit(child.pid ?? 0);
+    door.end("\n");
+  } finally {
+    door.destroySoon();
+  }
 }
 
 async function spawned(child: ChildProcess, spec: ProgramSpec): Promise<void> {

@@ -48,6 +48,13 @@ export const runSpec: z.ZodType<RunSpec, unknown> = z.strictObject({
   health: healthCheck,
   stopTimeoutMs: millis.max(600_000).default(10_000),
   memoryBytesMax: bytes.positive().nullable().default(null),
+  limits: z
+    .strictObject({
+      memoryBytesMax: bytes.positive().nullable().default(null),
+      cpuPercentMax: z.int().min(1).max(100_000).nullable().default(null),
+      processesMax: z.int().min(1).max(4_000_000).nullable().default(null),
+    })
+    .optional(),
   secrets: z
     .record(
       z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/),

@@ -7,17 +7,22 @@ import { Prng } from "@shoal/core/prng";
 import type { Envelope } from "@shoal/core/trust/dsse";
 import { envelope as envelopeSchema } from "@shoal/api/names";
 import { expect, test } from "vitest";
+import { z } from "zod";
+import { verifyCallProof } from "./call-proof.ts";
+import { verifyDelegation } from "./delegation.ts";
 import { verifyGoal } from "./goal-envelope.ts";
 import { verifyGrant } from "./grant.ts";
+import { verifyJoinRequest } from "./join-request.ts";
 import { swarmRoles, verifyPassport } from "./passport.ts";
 import { checkClaims } from "./payload.ts";
+import { verifyRevocations } from "./revocations.ts";
 import { verifyStatement } from "./statement.ts";
 import { followChain } from "./trust-chain.ts";
 import type { TrustDocument } from "./trust-document.ts";
 
 const inputsCount = process.env["SLOW"] === "1" ? 200_000 : 4000;
 const msMax = 500;
-const folder = new URL("../../../test/fixtures/trust/v1/", import.meta.url);
+const folder = new URL("../../../test/fixtures/trust/", import.meta.url);
 const nowMs = Date.parse("2026-06-01T00:10:00Z");
 const rootPublicKey = Uint8Array.fromBase64("iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w", {
   alphabet: "base64url",
@@ -44,9 +49,31 @@ function envelopeIn(bytes: Uint8Array): Envelope {
   return checkClaims(value, envelopeSchema, "envelope_invalid");
 }
 
+/** Every document of a chain, in order. */
+function envelopesIn(bytes: Uint8Array): readonly Envelope[] {
+  let values: unknown;
+  try {
+    values = JSON.parse(textOf(bytes));
+  } catch (cause) {
+    throw new ShoalError("envelope_invalid", "not JSON", { blame: "remote", cause });
+  }
+  return checkClaims(values, z.array(envelopeSchema), "envelope_invalid");
+}
+
 const openTrust = (bytes: Uint8Array): TrustDocument =>
   followChain({ pinned: rootPublicKey }, [envelopeIn(bytes)]).document;
-const trust = openTrust(read("trust-document.json"));
+const trust = openTrust(read("v1/trust-document.json"));
+const secondRoot = Uint8Array.fromBase64("w4pPMv4quYRZTr5zR--1pnF9amoqzfPk6NfTJ-NGAtE", {
+  alphabet: "base64url",
+});
+const openChain = (bytes: Uint8Array): TrustDocument =>
+  followChain({ pinned: secondRoot }, envelopesIn(bytes)).document;
+const laterTrust = openChain(read("v2/trust-chain.json"));
+/** Of what was signed at 2026-06-01T00:00:00Z and is good for minutes. */
+const soonMs = Date.parse("2026-06-01T00:01:00Z");
+const seederId = "12D3KooWPrr399ABgTBc5stgc5d289oemLfKnVjmgsLUrMa5FkAC";
+const hostId = "12D3KooWAxGysozE9g5TdJWPAMd9mNRoAv3dWMBc4Wxa3vK7nYcc";
+const builderId = "12D3KooWMyV3QFL4XwwqYY6D59oDmAX3L67Vr6FZEXKtpo2gUyyU";
 const isRevoked = (): boolean => false;
 
 interface Kind {
@@ -57,28 +84,28 @@ interface Kind {
 
 const kinds: readonly Kind[] = [
   {
-    name: "trust-document.json",
+    name: "v1/trust-document.json",
     open: openTrust,
     says: { format: "shoal.trust/v1", version: 3, grants: [{ regions: "*" }] },
   },
   {
-    name: "statement.json",
+    name: "v1/statement.json",
     open: (bytes) => verifyStatement(envelopeIn(bytes), trust, { nowMs, project: "web", artifact }),
     says: { project: "web", artifact, builder: "builder-1" },
   },
   {
-    name: "goal.json",
+    name: "v1/goal.json",
     open: (bytes) => verifyGoal(envelopeIn(bytes), trust, { nowMs }),
     says: { service: "web", generation: 5, run: { id: "rel-b78161bb4cf54707fbd329967b138665" } },
   },
   {
-    name: "passport.jws",
+    name: "v1/passport.jws",
     open: (bytes) =>
       verifyPassport(textOf(bytes), trust, { nowMs, peerId, roles: swarmRoles, isRevoked }),
     says: { host: "host-1", role: "host", environment: "production", labels: { role: "web" } },
   },
   {
-    name: "grant.jws",
+    name: "v1/grant.jws",
     open: (bytes) =>
       verifyGrant(textOf(bytes), trust, {
         nowMs: nowMs - 300_000,
@@ -86,6 +113,40 @@ const kinds: readonly Kind[] = [
         scope: "ingest",
       }),
     says: { scope: "ingest", project: "web", build: 7, fence: "9" },
+  },
+  {
+    name: "v2/trust-chain.json",
+    open: openChain,
+    says: { version: 3, passports: [{ regions: ["north"] }] },
+  },
+  {
+    name: "v2/revocations.json",
+    open: (bytes) =>
+      verifyRevocations(envelopeIn(bytes), laterTrust, { nowMs: soonMs, region: "north" }),
+    says: { epoch: 3, version: 4, peers: [{ peerId: hostId, until: "2026-07-01T00:00:00Z" }] },
+  },
+  {
+    name: "v2/delegation.jws",
+    open: (bytes) => verifyDelegation(textOf(bytes), laterTrust, soonMs),
+    says: { peerId: seederId, region: "north" },
+  },
+  {
+    name: "v2/delegated-passport.jws",
+    open: (bytes) => {
+      const check = { nowMs: soonMs, peerId: hostId, roles: swarmRoles, isRevoked };
+      return verifyPassport(textOf(bytes), laterTrust, check);
+    },
+    says: { host: "host-1", role: "host", issuer: seederId, environment: "production" },
+  },
+  {
+    name: "v2/call.jws",
+    open: (bytes) => verifyCallProof(textOf(bytes), laterTrust, { nowMs: soonMs, isRevoked }),
+    says: { passport: { peerId: builderId, role: "builder", labels: { pool: "trusted" } } },
+  },
+  {
+    name: "v2/join.jws",
+    open: (bytes) => verifyJoinRequest(textOf(bytes), soonMs),
+    says: { peerId: builderId, role: "builder", name: "builder-1", joinToken: "shoal_join_0" },
   },
 ];
 

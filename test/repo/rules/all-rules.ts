@@ -11,6 +11,7 @@ import { rooms } from "./rooms.ts";
 import { binarySize, fileSize, functionSize } from "./sizes.ts";
 import { testNames } from "./test-names.ts";
 import { thirdPartyOwners } from "./third-parties.ts";
+import { threats } from "./threats.ts";
 import { workspaces } from "./workspaces.ts";
 
 export const allRules: readonly Rule[] = [
@@ -30,5 +31,6 @@ export const allRules: readonly Rule[] = [
   errorCodes,
   workspaces,
   documents,
+  threats,
   lockFile,
 ];
