@@ -50,7 +50,7 @@ beforeAll(async () => {
     artifactPath: "out",
   });
   await fleet.client.services.create({ name: service, project: service, run: sampleRun });
-}, 2 * minuteMs);
+}, 4 * minuteMs);
 afterAll(() => fleet?.[Symbol.asyncDispose](), minuteMs);
 
 async function addHost(differences: Readonly<Record<string, unknown>> = {}): Promise<string> {

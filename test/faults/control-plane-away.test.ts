@@ -27,7 +27,7 @@ beforeAll(async () => {
     artifactPath: "out",
   });
   await fleet.client.services.create({ name: service, project: service, run: sampleRun });
-}, 2 * minuteMs);
+}, 4 * minuteMs);
 afterAll(() => fleet?.[Symbol.asyncDispose](), minuteMs);
 
 /** What a host's program wrote down when it began to serve; null before that. */

@@ -16,7 +16,7 @@ import { processesOf } from "./proc.ts";
 import { shoal } from "./shoal-command.ts";
 import { waitFor } from "./wait-for.ts";
 
-const readyMsMax = 30_000;
+const readyMsMax = 60_000;
 
 export interface FleetOptions {
   readonly hosts: number;
