@@ -1,51 +1,11 @@
-// The `shoal` command: reads the command line, calls, prints. Exit statuses are in exit-codes.ts.
-import { Command, CommanderError } from "commander";
-import { addArtifactCommands } from "./commands/artifact.ts";
-import { addBuildCommands } from "./commands/build.ts";
-import { addDemoCommand } from "./commands/demo.ts";
-import { addEnvironmentCommands } from "./commands/environments.ts";
-import { addOperateCommands } from "./commands/operate.ts";
-import { addDeployCommands } from "./commands/deploy.ts";
-import { printError } from "./commands/print.ts";
-import { addDoctorCommand } from "./commands/doctor.ts";
-import { addProcessCommands } from "./commands/processes.ts";
-import { addSecretCommands } from "./commands/secrets.ts";
-import { addSetupCommands } from "./commands/setup.ts";
-import { addStatusCommands } from "./commands/status.ts";
-import { addTrustCommands } from "./commands/trust.ts";
-import { addWhyCommand } from "./commands/why.ts";
-import { connect } from "./connection.ts";
-import { exitCodes } from "./exit-codes.ts";
+// The edge of the `shoal` command. Everything else is loaded behind a cache of compiled modules, which halves
+// the time that a command takes to begin (0.70 s to 0.36 s of CPU on a 2.5 GHz core, 2026-11-21). The cache is
+// code: it lies where only this user writes, and without a home there is none.
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
 
-const program = new Command("shoal")
-  .description("From a commit to a running release on every machine of a fleet")
-  .enablePositionalOptions()
-  .exitOverride();
-const context = {
-  connect: (options: Parameters<typeof connect>[0]) => connect(options, process.env),
-};
-addDemoCommand(program, process.env);
-addArtifactCommands(program);
-addBuildCommands(program, context);
-addDeployCommands(program, context);
-addOperateCommands(program, context);
-addEnvironmentCommands(program, context);
-addSecretCommands(program, context);
-addSetupCommands(program, context);
-addStatusCommands(program, context);
-addTrustCommands(program, context);
-addWhyCommand(program, context);
-addProcessCommands(program);
-addDoctorCommand(program, process.env);
-
-try {
-  await program.parseAsync();
-} catch (error) {
-  // Commander has printed its own message, and help isn't an error.
-  process.exitCode =
-    error instanceof CommanderError
-      ? error.exitCode === 0
-        ? exitCodes.ok
-        : exitCodes.usage
-      : printError(error);
-}
+const { HOME: home, XDG_CACHE_HOME: cache } = process.env;
+const folder = cache ?? (home === undefined ? undefined : join(home, ".cache"));
+if (folder?.startsWith("/") === true) enableCompileCache(join(folder, "shoal"));
+const { runShoal } = await import("./shoal.ts");
+process.exitCode = (await runShoal(process.env)) ?? process.exitCode;

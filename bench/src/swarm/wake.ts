@@ -3,6 +3,7 @@
 // files. What comes after the first request is for other benches.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { homedir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Command } from "commander";
@@ -111,7 +112,8 @@ async function measureOne(fleet: SwarmFleet, { build, artifact }: BuiltArtifact)
 async function runShoal(url: string, args: readonly string[]): Promise<number> {
   const child = spawn(process.execPath, [shoal, ...args], {
     stdio: ["ignore", "ignore", "inherit"],
-    env: { SHOAL_URL: url, SHOAL_ADMIN_TOKEN: adminToken },
+    // Its cache of compiled modules is in the home, as a person has it.
+    env: { SHOAL_URL: url, SHOAL_ADMIN_TOKEN: adminToken, HOME: homedir() },
   });
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`shoal ${args.join(" ")} ended with ${code}`);
