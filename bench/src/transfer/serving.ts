@@ -38,7 +38,7 @@ export async function measureServing(options: {
   const from = {
     peerId: String(host.facts["peerId"]),
     swarmAddresses: host.facts["swarmAddresses"] as string[],
-    ...{ zone: "", seeder: false },
+    ...{ zone: "default", seeder: false },
   };
   const where = { region, environment: "production" };
   await takers.start(takersCount, fleet.keys, {
@@ -49,6 +49,7 @@ export async function measureServing(options: {
   await whenFetched(fleet, artifact, 1);
   const seconds = (performance.now() - startMs) / 1000;
   const taken = takers.bytes();
+  if (taken.some((each) => each === 0)) throw new Error("not everyone was served");
   const takenBytes = taken.reduce((sum, each) => sum + each, 0);
   return {
     settings: { mib, serving: takersCount },
