@@ -65,6 +65,8 @@ async function measureContent(options: ContentOptions): Promise<Measured> {
 }
 
 async function measureOnce(dir: string, input: string): Promise<Record<string, unknown>> {
+  // What was written before, the input itself at first, mustn't be on its way to the disk meanwhile.
+  await settleDisk(dir);
   const chunk = await runShoal("chunk", input);
   const hash = await runShoal("hash", input);
   const ours = join(dir, "ours");

@@ -10,11 +10,12 @@ import { readFile, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { decodeManifest, encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
 import type { Manifest } from "@shoal/core/content/manifest";
-import { digest, digestBytes } from "@shoal/core/digest";
+import { digest, digestBytes, toHex } from "@shoal/core/digest";
 import { chunkBytesTarget, chunksInFlightMax } from "@shoal/core/limits";
 import { gibibyte, mebibyte } from "@shoal/core/units";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
+import { freeBytes } from "@shoal/store/free-bytes";
 import { openReleaseFiles } from "@shoal/store/release-files";
 import { reuseFrom } from "@shoal/store/release-reuse";
 import { Lanes } from "@shoal/store/lanes";
@@ -91,18 +92,32 @@ async function update(
   const files = await openReleaseFiles(dir, manifest);
   const reused = old === undefined ? undefined : await reuseFrom(files, [old]);
   const lanes = new Lanes(lanesCount);
+  const repeated = repeatedHashes(manifest);
   let movedBytes = 0;
   for (const index of files.missingChunks()) {
     await lanes.run(async () => {
       const bytes = await store.read(files.hashOf(index));
       movedBytes += bytes.length;
       await files.write(index, bytes);
+      // Others may be reading the same when a chunk is there twice.
+      if (!repeated.has(toHex(files.hashOf(index)))) freeBytes(bytes);
     });
   }
   await lanes.finish();
   await files.seal();
   await files.close();
   return { ...described(manifest), reusedBytes: reused?.bytes ?? 0, movedBytes };
+}
+
+function repeatedHashes({ chunkHashes }: Manifest): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (let at = 0; at < chunkHashes.length; at += digestBytes) {
+    const hex = toHex(chunkHashes.subarray(at, at + digestBytes));
+    if (seen.has(hex)) repeated.add(hex);
+    seen.add(hex);
+  }
+  return repeated;
 }
 
 function described(manifest: Manifest): Record<string, unknown> {
