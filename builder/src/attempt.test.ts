@@ -16,7 +16,7 @@ import { MemoryBlobs } from "@shoal/store/memory-blobs";
 import { readTree } from "@shoal/store/tree-reader";
 import { scanTree } from "@shoal/store/tree-scan";
 import { createKey } from "@shoal/trust/key-file";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
 import { type Git, openGit } from "@shoal/daemon/git";
 import { machineLoad } from "./machine-load.ts";
@@ -27,6 +27,9 @@ import { createPlain } from "./sandbox/plain.ts";
 import { fillToolbox } from "./sandbox/toolbox.ts";
 import { type Scratch, openScratch } from "./scratch.ts";
 import { removeTree } from "./workspace.ts";
+
+// Each runs git and other programs many times, which takes long on a machine that does more.
+vi.setConfig({ testTimeout: 60_000 });
 
 const searchPath = process.env["PATH"] ?? "/usr/bin:/bin";
 const owner = { uid: process.getuid?.() === 0 ? 64_010 : null, searchPath };

@@ -4,10 +4,13 @@ import { chmodSync, existsSync, lstatSync, mkdtempSync, readFileSync, readdirSyn
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { checkout } from "./checkout.ts";
 import { type Git, openGit } from "@shoal/daemon/git";
 import { parseRemote } from "@shoal/api/remote-url";
+
+// Each runs git and other programs many times, which takes long on a machine that does more.
+vi.setConfig({ testTimeout: 60_000 });
 
 const path = process.env["PATH"] ?? "/usr/bin:/bin";
 let root = "";
