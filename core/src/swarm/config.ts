@@ -29,6 +29,10 @@ export interface SwarmConfig {
   readonly windowBytesMax: Bytes;
   /** A window holds what a link delivers in this time: longer wins on long links, shorter at the end. */
   readonly windowMs: Millis;
+  /**
+   * Fewer let what few have spread sooner: 8 took 0.2 s off the last of 300 hosts. But where a tenth of
+   * 150 hosts is slow, they fill them: the median came to 1.42 of the bound with 8, and to 1.20 with 12.
+   */
   readonly uploadSlots: number;
   readonly uploadSlotsForNewcomers: number;
   /**
