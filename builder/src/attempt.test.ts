@@ -10,6 +10,7 @@ import type { Envelope } from "@shoal/api/names";
 import { decodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
 import type { Manifest } from "@shoal/core/content/manifest";
 import { ShoalError } from "@shoal/core/error";
+import { type Git, openGit } from "@shoal/daemon/git";
 import { createLog } from "@shoal/daemon/log";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { MemoryBlobs } from "@shoal/store/memory-blobs";
@@ -18,7 +19,6 @@ import { scanTree } from "@shoal/store/tree-scan";
 import { createKey } from "@shoal/trust/key-file";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
 import { type AttemptDeps, runAttempt } from "./attempt.ts";
-import { type Git, openGit } from "@shoal/daemon/git";
 import { machineLoad } from "./machine-load.ts";
 import { markedProcesses } from "./processes.ts";
 import { PreparedCache } from "./prepare/cache.ts";
@@ -30,7 +30,6 @@ import { removeTree } from "./workspace.ts";
 
 // Each runs git and other programs many times, which takes long on a machine that does more.
 vi.setConfig({ testTimeout: 60_000 });
-
 const searchPath = process.env["PATH"] ?? "/usr/bin:/bin";
 const owner = { uid: process.getuid?.() === 0 ? 64_010 : null, searchPath };
 const scope = `attempttest-${process.pid}`;

@@ -278,5 +278,6 @@ const ownUid = process.getuid?.() ?? 65_534;
 /** What hosts run once they have it: as little as can be. */
 const idle = {
   command: ["sleep", "1000000"],
-  health: { type: "none" },
+  // The next deploy waits until every host has run this one for as long.
+  health: { type: "none", startupMs: 1000 },
 } as const;
