@@ -56,7 +56,7 @@ async function seeder(differences: Config): Promise<Config> {
   const { trustFile, rootPublicKey } = fleet.keys;
   return {
     ...{ stateDir: await folder("seeder"), port: 0, controlPlaneUrl: fleet.url },
-    ...{ token: "none", trustFile, rootPublicKey },
+    ...{ name: "seeder-0", joinToken: "none", trustFile, rootPublicKey },
     ...differences,
   };
 }

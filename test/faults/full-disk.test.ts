@@ -64,7 +64,7 @@ describe.runIf(isRoot)("a full disk", () => {
     async () => {
       const workDir = await smallDisk("tiny-builder", 8);
       const config = join(fleet.dir, "tiny-builder.json");
-      const where = { controlPlaneUrl: fleet.url, token: "none", name: "builder-0" };
+      const where = { controlPlaneUrl: fleet.url, joinToken: "none", name: "builder-0" };
       const keyFile = fleet.keys.builderKeyFile;
       await writeFile(config, JSON.stringify({ ...where, keyFile, workDir, sandbox: "none" }));
       const end = await runNode([roomMain("builder"), "--config", config]);
