@@ -3,21 +3,16 @@ import { issueCallProof } from "@shoal/trust/call-proof";
 import { enroll } from "@shoal/trust/enroll.test-kit";
 import { type KeyFile, createKey } from "@shoal/trust/key-file";
 import { type JoinRequest, issueJoinRequest } from "@shoal/trust/join-request";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
-import { type TestFleet, TestServer, startFleet } from "./test-fleet.ts";
+import { expect, test } from "vitest";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import type { TestFleet } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(() => server[Symbol.asyncDispose]());
-beforeEach(async () => {
-  fleet = await startFleet(server);
+eachWithFleet(async (one) => {
+  fleet = one;
   await fleet.admin.regions.create({ name: "east", home: true });
   await fleet.seeder("east");
 });
-afterEach(() => fleet[Symbol.asyncDispose]());
 
 const builder = { role: "builder", name: "b1", region: "east" } as const;
 const enrolled = (input: Partial<Parameters<typeof enroll>[2]> = {}) =>

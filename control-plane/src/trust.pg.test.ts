@@ -6,22 +6,17 @@ import { swarmRoles, verifyPassport } from "@shoal/trust/passport";
 import { verifyRevocations } from "@shoal/trust/revocations";
 import { type TrustDocument, signTrustDocument } from "@shoal/trust/trust-document";
 import { createHash } from "node:crypto";
-import { afterAll, beforeAll, beforeEach, afterEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { raiseEpoch } from "./db/fleet.ts";
 import { renewRevocations, syncTrust } from "./operations/trust.ts";
-import { type TestFleet, TestServer, startFleet } from "./test-fleet.ts";
+import { eachWithFleet } from "./each-fleet.test-kit.ts";
+import type { TestFleet } from "./test-fleet.ts";
 
-let server: TestServer;
 let fleet: TestFleet;
-beforeAll(async () => {
-  server = await TestServer.start();
-});
-afterAll(() => server[Symbol.asyncDispose]());
-beforeEach(async () => {
-  fleet = await startFleet(server);
+eachWithFleet(async (one) => {
+  fleet = one;
   await fleet.admin.regions.create({ name: "east", home: true });
 });
-afterEach(() => fleet[Symbol.asyncDispose]());
 
 const signed = (version: number, by = fleet.root) => {
   const document: TrustDocument = { ...fleet.trust, version };
