@@ -1,6 +1,7 @@
 // What an artifact consists of. The bytes of all files, in path order, are one stream; the stream
 // is cut into chunks. encode and decode are in manifest-codec.ts, path rules in path-safety.ts.
-import type { Bytes } from "../units.ts";
+import { digestBytes } from "../digest.ts";
+import type { Bytes, ChunkIndex } from "../units.ts";
 
 export interface FileEntry {
   readonly type: "file";
@@ -36,4 +37,12 @@ export interface Manifest {
   readonly chunkHashes: Uint8Array;
   /** Byte length of each chunk, in stream order. */
   readonly chunkBytes: Uint32Array;
+}
+
+/** A chunk's hash, in the manifest's own memory. */
+export function chunkHashOf(
+  { chunkHashes }: Pick<Manifest, "chunkHashes">,
+  chunk: ChunkIndex,
+): Uint8Array {
+  return chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
 }

@@ -1,7 +1,7 @@
 // One artifact of a node, on the side of the storage: reads chunks that are to be sent, checks the hash
 // of received ones and stores them. Decides nothing about peers.
-import type { Manifest } from "@shoal/core/content/manifest";
-import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
+import { chunkHashOf, type Manifest } from "@shoal/core/content/manifest";
+import { digest, digestEquals } from "@shoal/core/digest";
 import { ShoalError } from "@shoal/core/error";
 import type { ArtifactSlot } from "@shoal/core/swarm/events";
 import type { Bytes } from "@shoal/core/units";
@@ -113,12 +113,12 @@ export class SwarmMembership implements Membership {
   }
 
   #verify(firstChunk: number, count: number, bytes: Uint8Array): readonly boolean[] {
-    const { chunkHashes, chunkBytes } = this.manifest;
+    const { chunkBytes } = this.manifest;
     const isRight: boolean[] = [];
     let start = 0;
     for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
       const end = start + (chunkBytes[chunk] ?? 0);
-      const hash = chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
+      const hash = chunkHashOf(this.manifest, chunk);
       isRight.push(digestEquals(digest(bytes.subarray(start, end)), hash));
       start = end;
     }

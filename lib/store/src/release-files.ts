@@ -13,8 +13,8 @@ import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeCid } from "@shoal/core/cid";
 import { encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
-import type { Manifest } from "@shoal/core/content/manifest";
-import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
+import { chunkHashOf, type Manifest } from "@shoal/core/content/manifest";
+import { digest, digestEquals } from "@shoal/core/digest";
 import { assert, ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { mebibyte, type Bytes, type ChunkIndex } from "@shoal/core/units";
@@ -175,7 +175,7 @@ export class ReleaseFiles {
   }
 
   hashOf(chunk: ChunkIndex): Uint8Array {
-    return this.manifest.chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
+    return chunkHashOf(this.manifest, chunk);
   }
 
   /**

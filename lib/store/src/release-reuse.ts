@@ -3,7 +3,7 @@
 // because a program may have changed its own files. Whole files that didn't change are cloned where the
 // file system can share blocks; other chunks are copied.
 import { digest, digestBytes, digestEquals, toHex } from "@shoal/core/digest";
-import type { Manifest } from "@shoal/core/content/manifest";
+import { chunkHashOf, type Manifest } from "@shoal/core/content/manifest";
 import type { Bytes, ChunkIndex } from "@shoal/core/units";
 import { join } from "node:path";
 import { forEachInLanes } from "./bounded-lanes.ts";
@@ -95,7 +95,7 @@ function* runsIn(target: ReuseTarget, other: Manifest): Generator<Run> {
     const chunkBytes = target.manifest.chunkBytes[chunk] ?? 0;
     if (start !== undefined) {
       const follows =
-        chunk === start.chunk + count && digestEquals(hashIn(other, start.from + count), hash);
+        chunk === start.chunk + count && digestEquals(chunkHashOf(other, start.from + count), hash);
       if (follows && bytes + chunkBytes <= laneBytesMax) {
         count += 1;
         bytes += chunkBytes;
@@ -177,10 +177,6 @@ function sumOf(sizes: Uint32Array, first: number, count: number): number {
   return sum;
 }
 
-function hashIn(manifest: Manifest, chunk: ChunkIndex): Uint8Array {
-  return manifest.chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
-}
-
 /**
  * Clones files that are the same in both, as far as one chunk and their size tell; which of their chunks
  * really are is told by hashes afterwards. One after another: no bytes are moved.
@@ -216,7 +212,7 @@ async function cloneUnchanged(
 function signOf(manifest: Manifest, ranges: FileRanges, file: number): string | undefined {
   const chunk = ranges.chunksWithin(file)[0];
   if (chunk === undefined) return undefined;
-  return `${ranges.files[file]?.bytes} ${ranges.offsetIn(file, chunk)} ${toHex(hashIn(manifest, chunk))}`;
+  return `${ranges.files[file]?.bytes} ${ranges.offsetIn(file, chunk)} ${toHex(chunkHashOf(manifest, chunk))}`;
 }
 
 function holdsAnyOf(target: ReuseTarget, ranges: FileRanges, file: number): boolean {

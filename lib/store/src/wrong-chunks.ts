@@ -1,6 +1,6 @@
 // Reads chunks from the files of a tree and holds them to their hashes.
-import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
-import type { Manifest } from "@shoal/core/content/manifest";
+import { digest, digestEquals } from "@shoal/core/digest";
+import { chunkHashOf, type Manifest } from "@shoal/core/content/manifest";
 import type { ChunkIndex } from "@shoal/core/units";
 import { forEachInLanes } from "./bounded-lanes.ts";
 import type { FileRanges } from "./file-ranges.ts";
@@ -12,7 +12,7 @@ const lanesCount = 4;
 
 /** Of some chunks those that can't be read or have other bytes, in order. */
 export async function findWrongChunks(
-  { chunkHashes }: Pick<Manifest, "chunkHashes">,
+  manifest: Pick<Manifest, "chunkHashes">,
   tree: { readonly files: TreeFiles; readonly ranges: FileRanges },
   chunks: Iterable<ChunkIndex>,
 ): Promise<ChunkIndex[]> {
@@ -25,8 +25,7 @@ export async function findWrongChunks(
       () => true,
       () => false,
     );
-    const hash = chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);
-    if (!isRead || !digestEquals(digest(bytes), hash)) wrong.push(chunk);
+    if (!isRead || !digestEquals(digest(bytes), chunkHashOf(manifest, chunk))) wrong.push(chunk);
     buffers.give(bytes);
   });
   buffers.close();
