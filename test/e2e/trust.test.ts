@@ -7,7 +7,7 @@ import { hourMs, minuteMs } from "@shoal/core/units";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { Fleet, type Seeder } from "../faults/fleet.ts";
 import { allHealthy, build, deploy } from "../faults/person.ts";
-import { SampleProject, sampleRun } from "../faults/sample-project.ts";
+import { SampleProject } from "../faults/sample-project.ts";
 import { shoal } from "../faults/shoal-command.ts";
 import { waitFor } from "../faults/wait-for.ts";
 
@@ -43,13 +43,7 @@ beforeAll(async () => {
     partBytes: 100_000,
     changed: 1,
   });
-  await fleet.client.projects.create({
-    name: service,
-    remoteUrl: project.dir,
-    buildCommand: "node build.mjs",
-    artifactPath: "out",
-  });
-  await fleet.client.services.create({ name: service, project: service, run: sampleRun });
+  await project.register(fleet.client, service);
 }, 4 * minuteMs);
 afterAll(() => fleet?.[Symbol.asyncDispose](), minuteMs);
 

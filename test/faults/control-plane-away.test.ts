@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { faultConfig } from "./config.ts";
 import { Fleet } from "./fleet.ts";
 import { allHealthy, build, deploy } from "./person.ts";
-import { SampleProject, sampleRun } from "./sample-project.ts";
+import { SampleProject } from "./sample-project.ts";
 import { waitFor } from "./wait-for.ts";
 
 const minuteMs = 60_000;
@@ -20,13 +20,7 @@ beforeAll(async () => {
   fleet = await Fleet.start({ hosts, regions: ["eu"] });
   const size = { parts: 2, partBytes: 1024 ** 2, changed: 1 };
   project = await SampleProject.create(join(fleet.dir, "repository"), size);
-  await fleet.client.projects.create({
-    name: service,
-    remoteUrl: project.dir,
-    buildCommand: "node build.mjs",
-    artifactPath: "out",
-  });
-  await fleet.client.services.create({ name: service, project: service, run: sampleRun });
+  await project.register(fleet.client, service);
 }, 4 * minuteMs);
 afterAll(() => fleet?.[Symbol.asyncDispose](), minuteMs);
 

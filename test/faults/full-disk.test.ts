@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fleet, type Seeder } from "./fleet.ts";
 import { allHealthy, build, deploy } from "./person.ts";
-import { SampleProject, sampleRun } from "./sample-project.ts";
+import { SampleProject } from "./sample-project.ts";
 import { runNode } from "./shoal-command.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -43,13 +43,7 @@ describe.runIf(isRoot)("a full disk", () => {
     seeder = await fleet.addSeeder("eu", { storeDir: await smallDisk("small-store", 40) });
     const size = { parts: 8, partBytes: 4 * mebibyte, changed: 8 };
     project = await SampleProject.create(join(fleet.dir, "repository"), size);
-    await fleet.client.projects.create({
-      name: service,
-      remoteUrl: project.dir,
-      buildCommand: "node build.mjs",
-      artifactPath: "out",
-    });
-    await fleet.client.services.create({ name: service, project: service, run: sampleRun });
+    await project.register(fleet.client, service);
   }, testMsMax);
 
   afterAll(async () => {

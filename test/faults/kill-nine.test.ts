@@ -11,7 +11,7 @@ import { faultConfig } from "./config.ts";
 import { Fleet } from "./fleet.ts";
 import { allHealthy, build, buildMsMax, deploy } from "./person.ts";
 import { waitFor } from "./wait-for.ts";
-import { SampleProject, sampleRun } from "./sample-project.ts";
+import { SampleProject } from "./sample-project.ts";
 
 const hosts = 3;
 const service = "sample";
@@ -40,13 +40,7 @@ async function bringNextVersion(onBuilt: () => void = () => {}): Promise<string>
 beforeAll(async () => {
   fleet = await Fleet.start({ hosts, regions: ["eu", "us"] });
   project = await SampleProject.create(join(fleet.dir, "repository"), size);
-  await fleet.client.projects.create({
-    name: service,
-    remoteUrl: project.dir,
-    buildCommand: "node build.mjs",
-    artifactPath: "out",
-  });
-  await fleet.client.services.create({ name: service, project: service, run: sampleRun });
+  await project.register(fleet.client, service);
   await bringNextVersion();
   const startedAt = performance.now();
   await bringNextVersion(() => (typicalMs.build = performance.now() - startedAt));

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fleet } from "./fleet.ts";
 import { allHealthy, build, deploy } from "./person.ts";
 import { processOf } from "./proc.ts";
-import { SampleProject, sampleRun } from "./sample-project.ts";
+import { SampleProject } from "./sample-project.ts";
 import { waitFor } from "./wait-for.ts";
 
 const minuteMs = 60_000;
@@ -19,13 +19,7 @@ beforeAll(async () => {
   fleet = await Fleet.start({ hosts: 1, regions: ["eu"] });
   const size = { parts: 12, partBytes: 8 * 1024 ** 2, changed: 12 };
   project = await SampleProject.create(join(fleet.dir, "repository"), size);
-  await fleet.client.projects.create({
-    name: service,
-    remoteUrl: project.dir,
-    buildCommand: "node build.mjs",
-    artifactPath: "out",
-  });
-  await fleet.client.services.create({ name: service, project: service, run: sampleRun });
+  await project.register(fleet.client, service);
 }, 2 * minuteMs);
 afterAll(() => fleet?.[Symbol.asyncDispose](), minuteMs);
 

@@ -1,6 +1,7 @@
 // A git repository whose builds and programs notice what a fault could break. The build leaves data
 // with its checksums; the program checks all of them before it serves, and writes down what it found.
 // So a release that is half written and run anyway is seen afterwards, however briefly it ran.
+import type { Client } from "@shoal/api/client";
 import { execFile } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -77,6 +78,17 @@ export class SampleProject {
     await writeFile(join(dir, "build.mjs"), buildScript);
     await writeFile(join(dir, "run.sh"), runScript);
     return project;
+  }
+
+  /** Tells a fleet of it, as a project and as a service of that name. */
+  async register({ projects, services }: Client, name: string): Promise<void> {
+    await projects.create({
+      name,
+      remoteUrl: this.dir,
+      buildCommand: "node build.mjs",
+      artifactPath: "out",
+    });
+    await services.create({ name, project: name, run: sampleRun });
   }
 
   /** A new commit; answers its id. */
