@@ -122,7 +122,11 @@ async function openMember(config: BuilderConfig, workDir: string, log: DaemonCon
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const key = await loadOrCreateKey(join(folder, "builder.jwk"));
   const token = (): string => keeper.callProof();
-  const { members, builder: client } = createClient({ url: config.controlPlaneUrl, token });
+  const { members, builder: client } = createClient({
+    url: config.controlPlaneUrl,
+    token,
+    renewToken: (...refusal) => keeper.rejoin(...refusal),
+  });
   const keeper = new MemberKeeper(
     {
       key,

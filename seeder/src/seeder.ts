@@ -141,7 +141,11 @@ async function openState(
 ): Promise<SeederState> {
   await mkdir(config.stateDir, { recursive: true });
   const key = await loadOrCreateKey(join(config.stateDir, "seeder.jwk"));
-  const client = createClient({ url: config.controlPlaneUrl, token: () => member.callProof() });
+  const client = createClient({
+    url: config.controlPlaneUrl,
+    token: () => member.callProof(),
+    renewToken: (...refusal) => member.rejoin(...refusal),
+  });
   const member = new MemberKeeper(
     {
       key,

@@ -1,5 +1,6 @@
 // What it means when a seeder doesn't take an artifact: a fault of ours, whatever code it answered; and
 // when it or the control plane doesn't believe this builder: a fault that only a person ends.
+import { isCallerRefusal } from "@shoal/api/problem";
 import { builderKeyUntrusted } from "@shoal/core/build/retry";
 import { ShoalError } from "@shoal/core/error";
 
@@ -21,6 +22,7 @@ const keyRefusals = new Set(["signature_key_unknown", "key_not_allowed", "key_ex
 /** The error of a call that was refused because of the builder's key, as `builder_key_untrusted`; else null. */
 export function keyRefusal(error: unknown): ShoalError | null {
   if (!(error instanceof ShoalError) || !keyRefusals.has(error.code)) return null;
+  if (isCallerRefusal(error)) return null;
   const why = `${error.message} (${error.code})`;
   return new ShoalError(builderKeyUntrusted, `Nobody believes this builder's statements: ${why}.`, {
     blame: "environment",

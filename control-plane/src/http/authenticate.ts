@@ -1,6 +1,7 @@
 // Who calls: the bearer of the admin token or of a person's, or a builder or seeder that proves its passport.
 import { ShoalError } from "@shoal/core/error";
 import { tokenBytesMax } from "@shoal/core/limits";
+import { callerRefusal } from "@shoal/api/problem";
 import type { Role } from "@shoal/api/route";
 import type { Person } from "../db/people.ts";
 import type { KnownMembers, Member } from "../operations/known-members.ts";
@@ -23,9 +24,21 @@ const proofForm = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**
  * Throws `unauthorized` without a good token, `forbidden` with one of another role, and what
- * `verifyCallProof` throws.
+ * `verifyCallProof` throws; each as a `callerRefusal`.
  */
 export async function authenticate(
+  deps: AuthenticateDeps,
+  role: Role,
+  authorization: string | undefined,
+): Promise<Principal> {
+  try {
+    return await callerOf(deps, role, authorization);
+  } catch (error) {
+    throw callerRefusal(error);
+  }
+}
+
+async function callerOf(
   deps: AuthenticateDeps,
   role: Role,
   authorization: string | undefined,

@@ -1,9 +1,10 @@
 // One HTTP call to the control plane by a row of the route table: deadline, bounded answer, strict
-// decoding, problems as errors. It doesn't retry: who calls knows what may be repeated, and until when.
+// decoding, problems as errors. It doesn't retry, but for a token that isn't believed any more: who calls
+// knows what may be repeated, and until when.
 import { ShoalError } from "@shoal/core/error";
 import { jsonBodyBytesMax, requestTimeoutMs } from "@shoal/core/limits";
 import { parseJson, readBounded } from "./bounded-body.ts";
-import { errorOfAnswer } from "./problem.ts";
+import { errorOfAnswer, isCallerRefusal } from "./problem.ts";
 import {
   type AnswerOf,
   type BodyInputOf,
@@ -23,7 +24,16 @@ export interface CallConfig {
   /** Bearer token, or what makes one for each call; null where only calls are made that need none. */
   readonly token: string | null | (() => string);
   readonly fetch: Fetch;
+  /** Sees to another token, after which the call is made once more; throws when there is no other. */
+  readonly renewToken?: RenewToken | undefined;
 }
+
+/** `error` is the server's answer to `token`, which it doesn't believe. */
+export type RenewToken = (
+  error: ShoalError,
+  token: string,
+  signal: AbortSignal | undefined,
+) => Promise<void>;
 
 export interface CallInput<R extends Route> {
   readonly params?: Readonly<Record<string, string | number>>;
@@ -57,6 +67,23 @@ export async function callRaw<R extends Route>(
   route: R,
   input: CallInput<R>,
 ): Promise<RawAnswer> {
+  const token = tokenFor(config, route);
+  try {
+    return await callOnce(config, route, input, token);
+  } catch (error) {
+    if (config.renewToken === undefined || token === null) throw error;
+    if (!(error instanceof ShoalError) || !isCallerRefusal(error)) throw error;
+    await config.renewToken(error, token, input.signal);
+    return callOnce(config, route, input, tokenFor(config, route));
+  }
+}
+
+async function callOnce<R extends Route>(
+  config: CallConfig,
+  route: R,
+  input: CallInput<R>,
+  token: string | null,
+): Promise<RawAnswer> {
   const waitMs = Number(
     (input.query as { waitMs?: unknown } | undefined)?.waitMs ?? bodyWaitMs(input.body),
   );
@@ -65,7 +92,7 @@ export async function callRaw<R extends Route>(
   try {
     const response = await config.fetch(urlOf(config, route, input), {
       method: route.method,
-      headers: headersOf(config, route),
+      headers: headersOf(route, token),
       // A token must not follow a redirect to somewhere else.
       redirect: "error",
       signal,
@@ -100,8 +127,7 @@ function urlOf(config: CallConfig, route: Route, input: CallInput<Route>): strin
   return `${config.url.replace(/\/+$/, "")}${pathOf(route, input.params ?? {})}${search}`;
 }
 
-function headersOf(config: CallConfig, route: Route): Record<string, string> {
-  const token = typeof config.token === "function" ? tokenFor(config.token, route) : config.token;
+function headersOf(route: Route, token: string | null): Record<string, string> {
   return {
     accept: "application/json, application/problem+json, text/plain",
     ...(token === null ? {} : { authorization: `Bearer ${token}` }),
@@ -113,9 +139,10 @@ function headersOf(config: CallConfig, route: Route): Record<string, string> {
   };
 }
 
-/** Who has no passport yet may still make the calls that need none: joining is one. */
-function tokenFor(make: () => string, route: Route): string | null {
-  return route.role === "any" ? null : make();
+function tokenFor({ token }: CallConfig, route: Route): string | null {
+  if (typeof token !== "function") return token;
+  // Who has no passport yet may still make the calls that need none: joining is one.
+  return route.role === "any" ? null : token();
 }
 
 function bodyOf(route: Route, body: unknown): string | Uint8Array<ArrayBuffer> {

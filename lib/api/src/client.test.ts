@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { afterEach, expect, test } from "vitest";
-import { createClient } from "./client.ts";
+import { type ClientOptions, createClient } from "./client.ts";
 import type { Project } from "./control-plane.ts";
 
 const stops: (() => void)[] = [];
@@ -32,7 +32,10 @@ const project: Project = {
 };
 
 /** A real server that answers everything with `handle`, and a client of it. */
-async function serve(handle: (request: IncomingMessage, response: ServerResponse) => void) {
+async function serve(
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+  options: Partial<ClientOptions> = {},
+) {
   const server = createServer(handle);
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);
@@ -42,7 +45,7 @@ async function serve(handle: (request: IncomingMessage, response: ServerResponse
     server.close();
   });
   const { port } = server.address() as AddressInfo;
-  return createClient({ url: `http://127.0.0.1:${port}/`, token: "secret" });
+  return createClient({ url: `http://127.0.0.1:${port}/`, token: "secret", ...options });
 }
 
 function json(
@@ -151,4 +154,32 @@ test("says that the control plane can't be reached, and that it may be later", a
     code: "control_plane_unreachable",
     retryable: true,
   });
+});
+
+test("a caller that isn't believed any more makes the call once more with another token", async () => {
+  const shown: (string | undefined)[] = [];
+  let token = "old";
+  const client = await serve(
+    ({ headers }, response) => {
+      shown.push(headers.authorization);
+      const isOld = headers.authorization === "Bearer old";
+      const details = isOld ? { details: { refused: "caller" } } : {};
+      const refusal = { code: "key_expired", title: "no", retryable: false, ...details };
+      json(response, 400, { type: "urn:shoal:problem:x", status: 400, requestId: "r", ...refusal });
+    },
+    {
+      token: () => token,
+      renewToken: async (error, refused) => {
+        expect([error.code, refused]).toEqual(["key_expired", "old"]);
+        token = "new";
+      },
+    },
+  );
+  // The second answer is about what was sent: no token helps.
+  await expect(client.builder.lease({ builder: "b", labels: {}, waitMs: 0 })).rejects.toMatchObject(
+    {
+      code: "key_expired",
+    },
+  );
+  expect(shown).toEqual(["Bearer old", "Bearer new"]);
 });

@@ -1,6 +1,6 @@
 // The control plane's API as typed methods, one for each row of the route table, grouped by noun.
 // No retries and no state: `call.ts` has what every call shares.
-import { type Fetch, type CallConfig, call, callRaw, decode } from "./call.ts";
+import { type Fetch, type CallConfig, type RenewToken, call, callRaw, decode } from "./call.ts";
 import type { AnswerOf, BodyInputOf, BodyOf, QueryInputOf, Route } from "./route.ts";
 import { builds, commitStatuses, webhooks } from "./build-routes.ts";
 import { members, tokens } from "./member-routes.ts";
@@ -14,6 +14,8 @@ export interface ClientOptions {
   readonly token: string | null | (() => string);
   /** Instead of the platform's fetch: pinned certificates, tests. */
   readonly fetch?: Fetch;
+  /** What to do when the token isn't believed any more. */
+  readonly renewToken?: RenewToken;
 }
 
 export interface LogPage {
@@ -37,12 +39,15 @@ export function createClient(options: ClientOptions) {
     url: options.url,
     token: options.token,
     fetch: options.fetch ?? ((url, init) => fetch(url, init)),
+    renewToken: options.renewToken,
   };
+  // By these it gets its next token.
+  const joining: CallConfig = { ...config, renewToken: undefined };
   return {
     ...peopleMethods(config),
     members: {
-      join: poster(config, members.join),
-      renew: (options?: CallOptions) => call(config, members.renew, { ...options }),
+      join: poster(joining, members.join),
+      renew: (options?: CallOptions) => call(joining, members.renew, { ...options }),
     },
     builder: builderMethods(config),
     seeder: seederMethods(config),

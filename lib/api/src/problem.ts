@@ -35,6 +35,23 @@ const statusOfCode: Readonly<Record<string, number>> = {
   seeder_unreachable: 503,
 };
 
+/** In the details of an error that is about who calls, and not about what was sent. */
+const ofCaller = { refused: "caller" } as const;
+
+/** The error of a credential that isn't believed: nothing of the call was looked at. */
+export function callerRefusal(error: unknown): unknown {
+  if (!(error instanceof ShoalError)) return error;
+  const { code, message, blame, retryable, hint, cause } = error;
+  const details = { ...error.details, ...ofCaller };
+  const options = { blame, retryable, details, cause };
+  return new ShoalError(code, message, hint === undefined ? options : { ...options, hint });
+}
+
+/** Whether an answer says that the caller isn't believed. */
+export function isCallerRefusal(error: unknown): boolean {
+  return error instanceof ShoalError && error.details["refused"] === ofCaller.refused;
+}
+
 /** The HTTP status that an error is answered with. */
 export function statusOf(error: ShoalError): number {
   const known = statusOfCode[error.code];

@@ -97,11 +97,30 @@ test("joins again when it has expired, and says that it can't without a token", 
 test("joins again when nobody believes the passport any more", async () => {
   const keeper = await open("secret");
   await keeper.ensure(signal);
-  const call = keeper.call(async () => {
-    throw new ShoalError("signature_key_unknown", "no", { blame: "remote" });
-  }, signal);
-  await expect(call).rejects.toMatchObject({ code: "signature_key_unknown" });
-  expect(await keeper.call(async () => keeper.passport(), signal)).toBe("joined 2");
+  const unknown = new ShoalError("signature_key_unknown", "no", { blame: "remote" });
+  const proof = keeper.callProof();
+  // Two calls that were under way with the same proof.
+  await Promise.all([keeper.rejoin(unknown, proof, signal), keeper.rejoin(unknown, proof, signal)]);
+  expect(keeper.passport()).toBe("joined 2");
+  await keeper.rejoin(unknown, proof, signal);
+  expect(keeper.passport()).toBe("joined 2");
+  const revoked = new ShoalError("passport_revoked", "no", { blame: "remote" });
+  expect(await codeOf(() => keeper.rejoin(revoked, keeper.callProof(), signal))).toBe(
+    "passport_revoked",
+  );
+  expect(joins).toBe(2);
+});
+
+test("who waits for a join that its caller gave up asks again", async () => {
+  const keeper = await open("secret");
+  const stop = new AbortController();
+  refusal = "control_plane_unreachable";
+  const given = keeper.ensure(stop.signal);
+  const other = keeper.ensure(signal);
+  refusal = null;
+  await expect(given).rejects.toMatchObject({ code: "control_plane_unreachable" });
+  await other;
+  expect(keeper.passport()).toBe("joined 2");
 });
 
 test("renews at once when told that there is newer trust, and until that is done", async () => {

@@ -1,6 +1,7 @@
 // What a builder or a seeder is to the control plane: its key, its passport, and a proof for each call. It
 // joins with a join token once, and renews by showing what it has, long before that ends; the token is
 // needed again only when the passport has ended or nobody believes in its signature any more.
+import type { RenewToken } from "@shoal/api/call";
 import type { Client } from "@shoal/api/client";
 import { ShoalError } from "@shoal/core/error";
 import { callProofMs, passportRenewMs, passportRetryMs, tokenBytesMax } from "@shoal/core/limits";
@@ -50,6 +51,8 @@ const refusals = new Set([
   "signature_invalid",
   "signature_key_unknown",
 ]);
+
+const neverAborted = new AbortController().signal;
 
 export class MemberKeeper {
   readonly #deps: MemberKeeperDeps;
@@ -111,20 +114,33 @@ export class MemberKeeper {
   /** Makes a call as a member: joins or renews before it, when that is due. */
   async call<Answer>(work: () => Promise<Answer>, signal: AbortSignal): Promise<Answer> {
     await this.ensure(signal);
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof ShoalError && refusals.has(error.code)) this.#isRefused = true;
-      throw error;
-    }
+    return work();
   }
 
+  /**
+   * A call that presented `proof` was refused because of that: joins anew, once for all calls that were
+   * refused together. Throws `error` when joining doesn't help.
+   */
+  readonly rejoin: RenewToken = async (error, proof, signal = neverAborted) => {
+    if (!refusals.has(error.code)) throw error;
+    if (proof === this.#proof?.text) this.#isRefused = true;
+    await this.ensure(signal);
+  };
+
   /** Joins or renews when it is time. Throws `join_token_missing`, or what the control plane answered. */
-  ensure(signal: AbortSignal): Promise<void> {
-    this.#ensuring ??= this.#ensure(signal).finally(() => {
-      this.#ensuring = null;
-    });
-    return this.#ensuring;
+  async ensure(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const isOurs = this.#ensuring === null;
+      this.#ensuring ??= this.#ensure(signal).finally(() => {
+        this.#ensuring = null;
+      });
+      try {
+        return await this.#ensuring;
+      } catch (error) {
+        // Another caller's failure may be that it was told to stop.
+        if (isOurs || signal.aborted) throw error;
+      }
+    }
   }
 
   async #ensure(signal: AbortSignal): Promise<void> {

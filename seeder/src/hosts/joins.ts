@@ -3,6 +3,7 @@
 // this seeder's own: who shows a good passport gets the next one under its delegation.
 import type { Joining } from "./admissions.ts";
 import type { passportAnswer, passportInput } from "@shoal/api/seeder";
+import { isCallerRefusal } from "@shoal/api/problem";
 import { ShoalError } from "@shoal/core/error";
 import { joinAskMsMax, joinsMax, passportMs } from "@shoal/core/limits";
 import type { KeyFile } from "@shoal/trust/key-file";
@@ -100,13 +101,22 @@ function isDown(error: unknown): boolean {
   return error instanceof DOMException && error.name === "TimeoutError";
 }
 
-/** The control plane's word about this seeder's own token would only confuse the host's operator. */
+/**
+ * What the host is told: a refusal of what it sent as it is, and nothing of this seeder's own standing, which
+ * would only confuse the host's operator.
+ */
 function explain(error: unknown): unknown {
   if (!(error instanceof ShoalError)) return error;
-  if (error.code !== "unauthorized" && error.code !== "forbidden") return error;
-  return new ShoalError("seeder_refused", "The control plane doesn't accept this seeder's token.", {
-    blame: "environment",
-    hint: "Give the seeder a token of the role seeder",
+  if (isCallerRefusal(error)) {
+    const message = "The control plane doesn't accept this seeder.";
+    return new ShoalError("seeder_refused", message, { blame: "environment", cause: error });
+  }
+  if (error.blame !== "local") return error;
+  // "Local" was us, when the control plane's answer came: the mistake is in what we passed on.
+  const { code, message, hint } = error;
+  return new ShoalError(code, message, {
+    blame: "remote",
     cause: error,
+    ...(hint === undefined ? {} : { hint }),
   });
 }

@@ -1,5 +1,6 @@
 // What hosts ask a seeder, over real mutual TLS: joining, goals, reports, peers.
-import { ShoalError } from "@shoal/core/error";
+import { callerRefusal } from "@shoal/api/problem";
+import { type Blame, ShoalError } from "@shoal/core/error";
 import { createSeederClient } from "@shoal/api/seeder-client";
 import type { HostReport, HostGoals } from "@shoal/api/seeder";
 import { createCertificate } from "@shoal/trust/certificate";
@@ -268,13 +269,14 @@ describe("joining", () => {
     expect(await codeOf((await seeder.client("", key)).join(other))).toBe("invalid_input");
   });
 
+  const says = (code: string, blame: Blame): ShoalError => new ShoalError(code, "no", { blame });
   test.for([
-    ["join_token_invalid", "join_token_invalid"],
-    ["control_plane_unreachable", "control_plane_unreachable"],
-    ["unauthorized", "seeder_refused"],
+    // As the client of a 4xx answer says it: this seeder's call was wrong.
+    [says("join_token_used_up", "local"), "join_token_used_up"],
+    [says("control_plane_unreachable", "environment"), "control_plane_unreachable"],
+    [callerRefusal(says("passport_expired", "local")), "seeder_refused"],
   ] as const)("what the control plane says (%s) reaches the host as %s", async ([said, heard]) => {
-    const askControlPlane = (): Promise<never> =>
-      Promise.reject(new ShoalError(said, "no", { blame: "environment" }));
+    const askControlPlane = (): Promise<never> => Promise.reject(said);
     const seeder = await startTestSeeder({ fleet, stops, askControlPlane });
     const host = await seeder.client("", createKey());
     expect(await codeOf(host.join({ joinToken: "t", host: "h" }))).toBe(heard);
