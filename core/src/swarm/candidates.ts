@@ -3,6 +3,10 @@
 // is none, then peers of the same zone, ties at random. A quarter of the links is left to those who
 // dial us, so that newcomers find room.
 //
+// One dial, and one more for each link there is: a region that is woken at once links to its seeder and
+// begins, before it spends its processors on handshakes of each with each. A dial that takes longer than
+// `dialPatienceMs` holds up no other.
+//
 // Bounded by `candidatesMax` and `bansMax`; the oldest that isn't in use makes room.
 import type { PeerId } from "../ids.ts";
 import { banMs, bansMax, candidatesMax } from "../limits.ts";
@@ -19,6 +23,7 @@ interface Candidate {
   /** In a row: dials that came to nothing, and links that the other side ended at once. */
   failures: number;
   notBeforeMs: Millis;
+  dialedMs: Millis;
   linkedMs: Millis;
 }
 
@@ -122,12 +127,18 @@ export class Candidates {
     const { config, links } = this.#state;
     let have = artifact.peers.length;
     let seeders = artifact.peers.filter(({ link }) => link.known.seeder).length;
-    for (const { artifacts, state, known } of this.#candidates.values()) {
+    let room = 1 + artifact.peers.length;
+    for (const { artifacts, state, known, dialedMs } of this.#candidates.values()) {
       if (state !== "dialing" || !artifacts.has(artifact.slot)) continue;
       have += 1;
       if (known.seeder) seeders += 1;
+      const patientUntilMs = dialedMs + config.dialPatienceMs;
+      if (patientUntilMs <= now) continue;
+      room -= 1;
+      this.#state.timers.lower("dial", patientUntilMs);
     }
     while (
+      room > 0 &&
       have < config.linksWanted &&
       this.#dialing < config.dialsMax &&
       links.size + this.#dialing < config.linksMax * outboundShare
@@ -135,7 +146,10 @@ export class Candidates {
       const candidate = this.#choose(artifact.slot, seeders, now);
       if (candidate === undefined) return;
       candidate.state = "dialing";
+      candidate.dialedMs = now;
+      this.#state.timers.lower("dial", now + config.dialPatienceMs);
       this.#dialing += 1;
+      room -= 1;
       have += 1;
       if (candidate.known.seeder) seeders += 1;
       const { peerId, addresses } = candidate.known;
@@ -178,10 +192,9 @@ export class Candidates {
       return old;
     }
     if (this.#candidates.size >= candidatesMax && !this.#makeRoom()) return undefined;
-    const [failures, notBeforeMs, linkedMs] = [0, 0, 0];
-    const state = "known" as const;
     const candidate: Candidate = {
-      ...{ known, artifacts: new Set(), state, failures, notBeforeMs, linkedMs },
+      ...{ known, artifacts: new Set(), state: "known", failures: 0 },
+      ...{ notBeforeMs: 0, dialedMs: 0, linkedMs: 0 },
     };
     this.#candidates.set(known.peerId, candidate);
     return candidate;

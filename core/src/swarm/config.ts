@@ -22,6 +22,8 @@ export interface SwarmConfig {
   readonly linksWanted: number;
   /** Dials at once. */
   readonly dialsMax: number;
+  /** For so long, a dial of an artifact with few links keeps others of it waiting. */
+  readonly dialPatienceMs: Millis;
   readonly downloadBytesOpenMax: Bytes;
   /** Share of that which only seeders are asked for. */
   readonly seederOpenShare: number;
@@ -114,6 +116,7 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     linksMax: given.seeder === true ? seederLinksMax : hostLinksMax,
     linksWanted: 12,
     dialsMax: 8,
+    dialPatienceMs: 500,
     downloadBytesOpenMax,
     seederOpenShare: 1 / 6,
     windowBytesMin,

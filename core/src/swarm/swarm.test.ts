@@ -355,15 +355,32 @@ describe("linking", () => {
     seeder: index >= 35,
   }));
 
-  test("dials a seeder first, then near peers, a few at once and as many as wanted", () => {
+  const told = (script: Script): readonly string[] => script.take("dial").map(({ peer }) => peer);
+  const isSeeder = (id: string | undefined): boolean =>
+    peers.some(({ peerId, seeder }) => peerId === id && seeder);
+  const isNear = (id: string): boolean =>
+    peers.some(({ peerId, zone }) => peerId === id && zone === "a");
+
+  test("dials a seeder first and alone, then near peers, the more at once the more links there are", () => {
     const script = new Script(smallPieces(4), { dialsMax: 4, linksWanted: 12 }).joinArtifact();
     script.tell({ type: "candidatesOffered", artifact: 1, peers });
-    const dialed = script.take("dial").map(({ peer }) => peer);
+    const first = told(script);
+    expect(first).toHaveLength(1);
+    expect(isSeeder(first[0])).toBe(true);
+    script.openPeer(1, [], { seeder: true });
+    const second = told(script);
+    expect(second).toHaveLength(1);
+    expect(second.filter(isNear)).toEqual(second);
+  });
+
+  test("dials others while one takes long, a few at once", () => {
+    const script = new Script(smallPieces(4), { dialsMax: 4, linksWanted: 12 }).joinArtifact();
+    script.tell({ type: "candidatesOffered", artifact: 1, peers });
+    const dialed = [...told(script)];
+    for (let ms = 0; ms < 5000; ms += 100) dialed.push(...told(script.wait(100)));
     expect(dialed).toHaveLength(4);
-    expect(peers.find(({ peerId }) => peerId === dialed[0])?.seeder).toBe(true);
-    for (const peer of dialed.slice(1)) {
-      expect(peers.find(({ peerId }) => peerId === peer)?.zone).toBe("a");
-    }
+    expect(isSeeder(dialed[0])).toBe(true);
+    expect(dialed.slice(1).filter(isNear)).toEqual(dialed.slice(1));
   });
 
   test("dials others when one can't be reached, and that one later", () => {
@@ -389,8 +406,8 @@ describe("linking", () => {
   test("tells a newcomer of other members", () => {
     const script = new Script(smallPieces(4)).joinArtifact("all");
     script.openPeer(1, []).openPeer(2, []);
-    const told = script.take("peers");
-    expect(told).toMatchObject([{ link: 2, artifact: 1 }]);
-    expect(told[0]?.peers.map(({ peerId }) => peerId)).toEqual(["peer-1"]);
+    const newcomer = script.take("peers");
+    expect(newcomer).toMatchObject([{ link: 2, artifact: 1 }]);
+    expect(newcomer[0]?.peers.map(({ peerId }) => peerId)).toEqual(["peer-1"]);
   });
 });

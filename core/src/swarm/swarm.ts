@@ -22,6 +22,7 @@ import type {
   ChunkStored,
   DropReason,
   LinkOpened,
+  PermissionChanged,
   SwarmInput,
   SwarmOutput,
   UploadEnded,
@@ -142,7 +143,7 @@ export class Swarm {
         this.#state.log({ type: "linkClosed", at: now, peer: link.known.peerId });
         return;
       case "permissionChanged":
-        this.#permit(link, input.artifact, input.allowed);
+        this.#permit(link, input, now);
         return;
       case "requestReceived": {
         const peer = link.peers.get(input.artifact);
@@ -256,11 +257,13 @@ export class Swarm {
     this.#drop(link, "protocol", now);
   }
 
-  #permit(link: Link, slot: ArtifactSlot, allowed: boolean): void {
+  #permit(link: Link, { artifact: slot, allowed }: PermissionChanged, now: Millis): void {
     const artifact = this.#state.artifacts.get(slot);
     const peer = link.peers.get(slot);
-    if (artifact !== undefined && allowed) this.#members.allow(link, artifact);
-    else if (peer !== undefined && !allowed) this.#members.part(peer);
+    if (artifact !== undefined && allowed) {
+      this.#members.allow(link, artifact);
+      this.#state.timers.lower("dial", now);
+    } else if (peer !== undefined && !allowed) this.#members.part(peer);
   }
 
   #rejected(link: Link, id: number, now: Millis): void {
