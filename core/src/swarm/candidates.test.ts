@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Script, smallPieces } from "./script.test-kit.ts";
 
 test("dials a peer that ends every link at once less and less often", () => {
@@ -20,4 +20,69 @@ test("dials a peer that ends every link at once less and less often", () => {
     expect(pause).toBeGreaterThanOrEqual(500 * 2 ** index);
     expect(pause).toBeLessThanOrEqual(1000 * 2 ** index + 100);
   }
+});
+
+describe("linking", () => {
+  const peers = Array.from({ length: 40 }, (_unused, index) => ({
+    peerId: `peer-${index}`,
+    addresses: [`/peer/${index}`],
+    zone: index < 4 ? "a" : "b",
+    seeder: index >= 35,
+  }));
+
+  const told = (script: Script): readonly string[] => script.take("dial").map(({ peer }) => peer);
+  const isSeeder = (id: string | undefined): boolean =>
+    peers.some(({ peerId, seeder }) => peerId === id && seeder);
+  const isNear = (id: string): boolean =>
+    peers.some(({ peerId, zone }) => peerId === id && zone === "a");
+
+  test("dials a seeder first and alone, then near peers, the more at once the more links there are", () => {
+    const script = new Script(smallPieces(4), { dialsMax: 4, linksWanted: 12 }).joinArtifact();
+    script.tell({ type: "candidatesOffered", artifact: 1, peers });
+    const first = told(script);
+    expect(first).toHaveLength(1);
+    expect(isSeeder(first[0])).toBe(true);
+    script.openPeer(1, [], { seeder: true });
+    const second = told(script);
+    expect(second).toHaveLength(1);
+    expect(second.filter(isNear)).toEqual(second);
+  });
+
+  test("dials others while one takes long, a few at once", () => {
+    const script = new Script(smallPieces(4), { dialsMax: 4, linksWanted: 12 }).joinArtifact();
+    script.tell({ type: "candidatesOffered", artifact: 1, peers });
+    const dialed = [...told(script)];
+    for (let ms = 0; ms < 5000; ms += 100) dialed.push(...told(script.wait(100)));
+    expect(dialed).toHaveLength(4);
+    expect(isSeeder(dialed[0])).toBe(true);
+    expect(dialed.slice(1).filter(isNear)).toEqual(dialed.slice(1));
+  });
+
+  test("dials others when one can't be reached, and that one later", () => {
+    const script = new Script(smallPieces(4)).joinArtifact();
+    script.tell({ type: "candidatesOffered", artifact: 1, peers: peers.slice(0, 1) });
+    expect(script.take("dial")).toHaveLength(1);
+    script.tell({ type: "dialFailed", peer: "peer-0" });
+    expect(script.wait(499).take("dial")).toHaveLength(0);
+    expect(script.wait(501).take("dial")).toHaveLength(1);
+    for (let failures = 2; failures < 12; failures += 1) {
+      script.tell({ type: "dialFailed", peer: "peer-0" }).wait(60_000);
+    }
+    // After six failures in a row it is forgotten.
+    expect(script.take("dial")).toHaveLength(4);
+  });
+
+  test("dials nobody for what is complete", () => {
+    const script = new Script(smallPieces(4)).joinArtifact("all");
+    script.tell({ type: "candidatesOffered", artifact: 1, peers });
+    expect(script.take("dial")).toHaveLength(0);
+  });
+
+  test("tells a newcomer of other members", () => {
+    const script = new Script(smallPieces(4)).joinArtifact("all");
+    script.openPeer(1, []).openPeer(2, []);
+    const newcomer = script.take("peers");
+    expect(newcomer).toMatchObject([{ link: 2, artifact: 1 }]);
+    expect(newcomer[0]?.peers.map(({ peerId }) => peerId)).toEqual(["peer-1"]);
+  });
 });
