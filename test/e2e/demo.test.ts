@@ -39,6 +39,18 @@ async function runDemo(
   return { status, ...output };
 }
 
+interface ServicesAnswer {
+  readonly ok: boolean;
+  readonly second: readonly {
+    readonly service: string;
+    readonly state: string;
+    readonly runs: string;
+    readonly hosts: number;
+    readonly converged: number;
+    readonly elsewhere: number;
+  }[];
+}
+
 async function demoFolders(): Promise<readonly string[]> {
   return (await readdir(tmpdir())).filter((name) => name.startsWith("shoal-demo-"));
 }
@@ -76,6 +88,25 @@ describe("the demo", () => {
       expect(v3?.bytesReused).toBeGreaterThan(0);
       expect(answer.refusal).not.toBe("");
       expect(await demoFolders()).toEqual(foldersBefore);
+    },
+  );
+
+  test(
+    "deploys four services at once, one of them bad: that one goes back, and the others converge",
+    { timeout: demoDeadlineMs },
+    async () => {
+      const { status, stdout, stderr } = await runDemo(["--hosts", "4", "--services", "4"]);
+      expect(status, stderr).toBe(0);
+      const answer = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as ServicesAnswer;
+      expect(answer.ok).toBe(true);
+      const { second } = answer;
+      expect(second.map(({ state, runs }) => `${state} ${runs}`).toSorted()).toEqual([
+        "FAILED v1",
+        ...Array.from({ length: 3 }, () => "SUCCEEDED v2"),
+      ]);
+      for (const { service, hosts, converged, elsewhere } of second) {
+        expect([service, converged, elsewhere]).toEqual([service, hosts, 0]);
+      }
     },
   );
 });

@@ -12,16 +12,19 @@ export interface CommandEnd {
 const shoalMain = fileURLToPath(new URL("../../cli/src/main.ts", import.meta.url));
 const commandMsMax = 60_000;
 
+/** `input` is what it reads. */
 export function shoal(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  input = "",
 ): Promise<CommandEnd> {
-  return runNode([shoalMain, ...args], environment);
+  return runNode([shoalMain, ...args], environment, input);
 }
 
 export function runNode(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  input = "",
 ): Promise<CommandEnd> {
   const options = {
     env: { PATH: faultConfig.searchPath, ...environment },
@@ -29,9 +32,11 @@ export function runNode(
     killSignal: "SIGKILL",
   } as const;
   return new Promise((settle) => {
-    execFile(process.execPath, [...args], options, (error, stdout, stderr) => {
+    const child = execFile(process.execPath, [...args], options, (error, stdout, stderr) => {
       const status = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
       settle({ status, stdout, stderr });
     });
+    // One that doesn't read may end before it is written.
+    child.stdin?.on("error", () => undefined).end(input);
   });
 }
