@@ -124,12 +124,21 @@ export class ChunkStore {
    * when the blob store is behind.
    */
   async put(hash: Uint8Array, bytes: Uint8Array): Promise<void> {
+    return this.#put(hash, bytes, false);
+  }
+
+  /** As `put`, of bytes that the caller has hashed itself: they aren't hashed again. */
+  async putHashed(hash: Uint8Array, bytes: Uint8Array): Promise<void> {
+    return this.#put(hash, bytes, true);
+  }
+
+  async #put(hash: Uint8Array, bytes: Uint8Array, isHashed: boolean): Promise<void> {
     if (bytes.length < 1 || bytes.length > chunkBytesMax) throw mismatch(hash);
     const key = toHex(hash);
     for (;;) {
       const slot = this.#index.find(hash);
       if (slot !== noSlot) {
-        if (!digestEquals(digest(bytes), hash)) throw mismatch(hash);
+        if (!isHashed && !digestEquals(digest(bytes), hash)) throw mismatch(hash);
         this.#index.touch(slot, this.#turn);
         return;
       }
@@ -138,7 +147,7 @@ export class ChunkStore {
       // Whatever comes of it: another's bytes may be wrong where these are right.
       await other.catch(() => {});
     }
-    const putting = this.#encodeAndAdd(hash.slice(), bytes).finally(() =>
+    const putting = this.#encodeAndAdd(hash.slice(), bytes, isHashed).finally(() =>
       this.#putting.delete(key),
     );
     this.#putting.set(key, putting);
@@ -242,8 +251,8 @@ export class ChunkStore {
     }
   }
 
-  async #encodeAndAdd(hash: Uint8Array, bytes: Uint8Array): Promise<void> {
-    const chunk = await this.#work.encode(bytes);
+  async #encodeAndAdd(hash: Uint8Array, bytes: Uint8Array, isHashed: boolean): Promise<void> {
+    const chunk = await this.#work.encode(bytes, isHashed ? hash : undefined);
     if (!digestEquals(chunk.hash, hash)) throw mismatch(hash);
     this.#filling ??= this.#packs.open();
     const row = this.#filling.add(hash, chunk, bytes.length);

@@ -3,6 +3,7 @@
 import { constants, zstdCompressSync } from "node:zlib";
 import { cutSegment, type SegmentCuts } from "@shoal/core/content/segments";
 import { digest } from "@shoal/core/digest";
+import { readParts, type FilePart, type UnreadPart } from "./file-parts.ts";
 import { freeBytes } from "./free-bytes.ts";
 import { coding, type Coding } from "./pack-format.ts";
 
@@ -15,15 +16,28 @@ export interface SharedBytes {
 
 export type ContentJob =
   | {
+      /** Reads files into a buffer, then cuts and hashes what is in it. */
       readonly type: "cut";
+      readonly root: string;
+      readonly parts: readonly FilePart[];
       readonly buffer: SharedArrayBuffer;
       readonly start: number;
       readonly end: number;
       readonly isLast: boolean;
     }
-  | { readonly type: "encode"; readonly raw: SharedBytes | Uint8Array };
+  | {
+      readonly type: "encode";
+      readonly raw: SharedBytes | Uint8Array;
+      /** Of the raw bytes, where whoever asks has hashed them. */
+      readonly hash: Uint8Array | undefined;
+    };
 
-export type ContentAnswer = SegmentCuts | EncodedChunk;
+export type CutJob = Omit<Extract<ContentJob, { type: "cut" }>, "type">;
+
+/** What became of a cut job. */
+export type SegmentRead = SegmentCuts | UnreadPart;
+
+export type ContentAnswer = SegmentRead | EncodedChunk;
 
 export interface StoredChunk {
   readonly stored: Uint8Array;
@@ -46,18 +60,20 @@ const zstdParams: Readonly<Record<number, number>> = {
 };
 
 export function runContentJob(job: ContentJob): ContentAnswer {
-  return job.type === "cut"
-    ? cutSegment(new Uint8Array(job.buffer), job.start, job.end, job.isLast)
-    : encodeRaw(
-        job.raw instanceof Uint8Array
-          ? job.raw
-          : new Uint8Array(job.raw.buffer, job.raw.offset, job.raw.bytes),
-      );
+  if (job.type === "cut") {
+    const buffer = new Uint8Array(job.buffer);
+    const unread = readParts(job.root, job.parts, buffer, job.start);
+    return unread ?? cutSegment(buffer, job.start, job.end, job.isLast);
+  }
+  const { raw, hash } = job;
+  return raw instanceof Uint8Array
+    ? encodeRaw(raw, hash)
+    : encodeRaw(new Uint8Array(raw.buffer, raw.offset, raw.bytes), hash);
 }
 
 /** The stored form of a chunk, sharing no memory with it: zstd where that saves at least a tenth. */
-export function encodeRaw(raw: Uint8Array): EncodedChunk {
-  const hash = digest(raw);
+export function encodeRaw(raw: Uint8Array, known?: Uint8Array): EncodedChunk {
+  const hash = known ?? digest(raw);
   // Room for all that can come out: then the library reads and writes in place, instead of through
   // buffers of its own, which takes a quarter more time.
   const packed = zstdCompressSync(raw, {
@@ -81,6 +97,7 @@ export function freeJob(job: ContentJob): void {
 
 /** What an answer may hand over instead of copying; hashes from the native library can't be. */
 export function transfersOf(answer: ContentAnswer): ArrayBuffer[] {
+  if ("path" in answer) return [];
   const views = "stored" in answer ? [answer.stored] : [answer.ends, answer.hashes];
   return views.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
 }

@@ -1,10 +1,9 @@
-// Threads for the work on bytes: searching cuts, hashing, compressing. Jobs wait in one queue; each
+// Threads for the work on bytes: reading, searching cuts, hashing, compressing. Jobs wait in one queue; each
 // thread has at most two, so that it is never idle while an answer is on its way. The queue has no
 // bound of its own: who asks holds the bytes and bounds them. Threads start with the first job that
 // needs them and keep no process alive by themselves.
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import type { SegmentCuts } from "@shoal/core/content/segments";
 import { assert, ShoalError } from "@shoal/core/error";
 import { contentThreadsMax } from "@shoal/core/limits";
 import { kibibyte } from "@shoal/core/units";
@@ -12,24 +11,26 @@ import {
   runContentJob,
   type ContentAnswer,
   type ContentJob,
+  type CutJob,
   type EncodedChunk,
+  type SegmentRead,
 } from "./content-jobs.ts";
 
-/** Searches cuts, hashes and compresses, here or in threads. */
+/** Reads, searches cuts, hashes and compresses, here or in threads. */
 export interface ContentWork {
-  /** How many jobs it can do at once. */
+  /** How many jobs are done beside the caller's own thread; 0 where they are done in it. */
   readonly threadsCount: number;
-  /** What `cutSegment` answers for shared memory, which mustn't change meanwhile. */
-  cut(job: Omit<Extract<ContentJob, { type: "cut" }>, "type">): Promise<SegmentCuts>;
-  /** The chunk's hash and stored form. Shared memory mustn't change meanwhile. */
-  encode(raw: Uint8Array): Promise<EncodedChunk>;
+  /** What `cutSegment` answers for files that are read into shared memory, which is the job's own meanwhile. */
+  cut(job: CutJob): Promise<SegmentRead>;
+  /** The chunk's hash, unless it is known, and stored form. Shared memory mustn't change meanwhile. */
+  encode(raw: Uint8Array, hash?: Uint8Array): Promise<EncodedChunk>;
 }
 
 /** In the caller's own thread. */
 export const inlineWork: ContentWork = {
-  threadsCount: 1,
-  cut: async (job) => cutsOf(runContentJob({ type: "cut", ...job })),
-  encode: async (raw) => encodedOf(runContentJob({ type: "encode", raw })),
+  threadsCount: 0,
+  cut: async (job) => readOf(runContentJob({ type: "cut", ...job })),
+  encode: async (raw, hash) => encodedOf(runContentJob({ type: "encode", raw, hash })),
 };
 
 export interface ContentPool extends ContentWork {
@@ -73,17 +74,15 @@ class Pool implements ContentPool {
     this.threadsCount = threadsCount;
   }
 
-  async cut(job: Omit<Extract<ContentJob, { type: "cut" }>, "type">): Promise<SegmentCuts> {
-    return cutsOf(await this.#do({ type: "cut", ...job }));
+  async cut(job: CutJob): Promise<SegmentRead> {
+    return readOf(await this.#do({ type: "cut", ...job }));
   }
 
-  async encode(raw: Uint8Array): Promise<EncodedChunk> {
-    if (raw.length <= inlineBytesMax) return inlineWork.encode(raw);
+  async encode(raw: Uint8Array, hash?: Uint8Array): Promise<EncodedChunk> {
+    if (raw.length <= inlineBytesMax) return inlineWork.encode(raw, hash);
     const { buffer, byteOffset: offset, length: bytes } = raw;
-    const isShared = buffer instanceof SharedArrayBuffer;
-    return encodedOf(
-      await this.#do({ type: "encode", raw: isShared ? { buffer, offset, bytes } : raw }),
-    );
+    const given = buffer instanceof SharedArrayBuffer ? { buffer, offset, bytes } : raw;
+    return encodedOf(await this.#do({ type: "encode", raw: given, hash }));
   }
 
   async close(): Promise<void> {
@@ -155,8 +154,8 @@ class Pool implements ContentPool {
   }
 }
 
-function cutsOf(answer: ContentAnswer): SegmentCuts {
-  assert("ends" in answer, "a cut job answers cuts");
+function readOf(answer: ContentAnswer): SegmentRead {
+  assert(!("stored" in answer), "a cut job answers cuts or what it couldn't read");
   return answer;
 }
 

@@ -3,8 +3,9 @@
 
 export class Lanes {
   readonly #countMax: number;
-  /** None of them rejects. */
-  readonly #running: Set<Promise<void>> = new Set();
+  #running = 0;
+  /** Told whenever work ends; who waits looks again. */
+  #ended: PromiseWithResolvers<void> | undefined;
   #hasFailed = false;
   #failure: unknown;
 
@@ -14,14 +15,9 @@ export class Lanes {
 
   /** Starts `work`; resolves when there is room for the next. Throws what any work before threw. */
   async run(work: () => Promise<void>): Promise<void> {
-    const running = work()
-      .catch((error: unknown) => {
-        if (!this.#hasFailed) this.#failure = error;
-        this.#hasFailed = true;
-      })
-      .finally(() => this.#running.delete(running));
-    this.#running.add(running);
-    while (this.#running.size >= this.#countMax) await Promise.race(this.#running);
+    this.#running += 1;
+    void this.#follow(work);
+    while (this.#running >= this.#countMax) await this.#end();
     if (this.#hasFailed) throw this.#failure;
   }
 
@@ -33,6 +29,23 @@ export class Lanes {
 
   /** Waits for all, whatever comes of them. */
   async settle(): Promise<void> {
-    await Promise.all(this.#running);
+    while (this.#running > 0) await this.#end();
+  }
+
+  async #follow(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (!this.#hasFailed) this.#failure = error;
+      this.#hasFailed = true;
+    }
+    this.#running -= 1;
+    this.#ended?.resolve();
+    this.#ended = undefined;
+  }
+
+  #end(): Promise<void> {
+    this.#ended ??= Promise.withResolvers<void>();
+    return this.#ended.promise;
   }
 }

@@ -44,7 +44,8 @@ async function read(path: string): Promise<{ manifest: Manifest; bytes: Uint8Arr
   const parts: Uint8Array[] = [];
   const manifest = await readTree(path, await scanTree(path), (hash, bytes) => {
     expect(Buffer.compare(hash, digest(bytes))).toBe(0);
-    parts.push(bytes);
+    // The reader's own again when this returns.
+    parts.push(bytes.slice());
   });
   // Whatever was read is a manifest that others accept.
   expect(decodeManifest(encodeManifest(manifest))).toEqual(manifest);

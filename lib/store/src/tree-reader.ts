@@ -1,11 +1,14 @@
 // Reads a scanned tree as one stream and cuts it into chunks (PROTOCOL.md 2.1), in memory of a few
-// segments whatever its size. Segments are read in order, cut and hashed beside each other by the
-// threads that are given, and joined in order: the chunks are the same for any number of threads.
+// segments whatever its size. Segments are read, cut and hashed beside each other by the threads that
+// are given, and joined in order: the chunks are the same for any number of threads.
 import { joinSegment, type SegmentCuts } from "@shoal/core/content/segments";
 import type { Manifest } from "@shoal/core/content/manifest";
+import { quote } from "@shoal/core/content/path-safety";
 import { digestBytes } from "@shoal/core/digest";
+import { ShoalError } from "@shoal/core/error";
 import { chunkBytesMin, segmentBytes } from "@shoal/core/limits";
 import { inlineWork, type ContentWork } from "./content-pool.ts";
+import type { UnreadPart } from "./file-parts.ts";
 import { Lanes } from "./lanes.ts";
 import { SegmentBuffers, segmentStart, type SegmentBuffer } from "./segment-buffers.ts";
 import type { TreeScan } from "./tree-scan.ts";
@@ -85,8 +88,8 @@ class Segments {
   readonly #work: ContentWork;
   readonly #buffers: SegmentBuffers;
   readonly #ahead: Promise<Segment>[] = [];
-  /** Reads go one after another. */
-  #reading: Promise<unknown> = Promise.resolve();
+  /** Buffers are taken in the order of the segments, so that the first never waits for a later one. */
+  #taking: Promise<unknown> = Promise.resolve();
   #left: number;
   #isEnded = false;
 
@@ -94,7 +97,7 @@ class Segments {
     this.#stream = new TreeStream(root, scan);
     this.#work = work;
     this.#left = scan.bytes;
-    // One being read, one being used, and one whose chunks are still on their way.
+    // One that waits for a thread, one being used, and one whose chunks are still on their way.
     this.#buffers = new SegmentBuffers(work.threadsCount + 3, Math.min(segmentBytes, scan.bytes));
   }
 
@@ -105,11 +108,10 @@ class Segments {
     return first;
   }
 
-  /** Waits for what is under way, and closes the file that is open. */
+  /** Waits for what is under way. */
   async close(): Promise<void> {
     this.#buffers.close();
-    await Promise.allSettled([this.#reading, ...this.#ahead]);
-    await this.#stream.close();
+    await Promise.allSettled(this.#ahead);
   }
 
   #begin(): void {
@@ -118,20 +120,29 @@ class Segments {
     this.#left -= bytes;
     const isLast = this.#left === 0;
     this.#isEnded = isLast;
-    const read = this.#reading.then(async () => {
-      const buffer = await this.#buffers.take();
-      await this.#stream.read(buffer.bytes, segmentStart, end, isLast);
-      return buffer;
-    });
-    this.#reading = read;
-    const segment = read.then(async (buffer) => {
-      const job = { buffer: buffer.memory, start: segmentStart, end, isLast };
-      return { buffer, end, isLast, cuts: await this.#work.cut(job) };
+    const parts = this.#stream.take(bytes, isLast);
+    const taking = this.#taking.then(() => this.#buffers.take());
+    this.#taking = taking;
+    const segment = taking.then(async (buffer) => {
+      const { root } = this.#stream;
+      const memory = buffer.memory;
+      const job = { root, parts, buffer: memory, start: segmentStart, end, isLast };
+      const cuts = await this.#work.cut(job);
+      if ("path" in cuts) throw changed(cuts);
+      return { buffer, end, isLast, cuts };
     });
     // A failure is thrown where the segment is taken, or never needed.
     segment.catch(() => {});
     this.#ahead.push(segment);
   }
+}
+
+function changed({ path, reason }: UnreadPart): ShoalError {
+  return new ShoalError("tree_changed", `${quote(path)} changed while it was read`, {
+    blame: "environment",
+    retryable: true,
+    details: reason === undefined ? { path } : { path, reason },
+  });
 }
 
 /** Hashes and sizes in flat memory. */

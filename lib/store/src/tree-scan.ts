@@ -10,15 +10,22 @@ import type { Manifest, ManifestEntry } from "@shoal/core/content/manifest";
 import { comparePaths, pathProblem, quote, targetProblem } from "@shoal/core/content/path-safety";
 import { ShoalError } from "@shoal/core/error";
 import { artifactBytesMax, artifactEntriesMax } from "@shoal/core/limits";
-import type { Bytes } from "@shoal/core/units";
+import type { Bytes, Millis } from "@shoal/core/units";
 import { errorCode } from "./durable-file.ts";
 
 /** A tree as it was found, before its bytes are read. */
 export interface TreeScan {
   readonly kind: Manifest["kind"];
   readonly entries: readonly ManifestEntry[];
+  /** When each entry was changed last, in their order. */
+  readonly mtimesMs: Float64Array;
   /** Sum of the files' sizes. */
   readonly bytes: Bytes;
+}
+
+interface Found {
+  readonly entry: ManifestEntry;
+  readonly mtimeMs: Millis;
 }
 
 /** Entries of one folder that are looked at at once. */
@@ -36,28 +43,36 @@ export async function scanTree(root: string): Promise<TreeScan> {
     throw new ShoalError("tree_missing", `nothing at ${quote(root)}`, { blame: "remote", cause });
   });
   if (found.isFile()) {
-    const entry = entryOf(basename(root), found);
-    return { kind: "file", entries: [entry], bytes: checkBytes(found.size) };
+    const mtimesMs = Float64Array.of(found.mtimeMs);
+    const entries = [entryOf(basename(root), found)];
+    return { kind: "file", entries, mtimesMs, bytes: checkBytes(found.size) };
   }
   if (!found.isDirectory()) throw refused(root, "is neither a file nor a folder");
-  const entries: ManifestEntry[] = [];
+  const all: Found[] = [];
   let bytes = 0;
   // Folders that are still to be read, as paths from the root that end with a slash.
   const folders = [""];
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
-    for await (const entry of readFolder(root, folder)) {
-      entries.push(entry);
-      if (entries.length > artifactEntriesMax) {
+    for await (const one of readFolder(root, folder)) {
+      const { entry } = one;
+      all.push(one);
+      if (all.length > artifactEntriesMax) {
         throw refused(root, `has more than ${artifactEntriesMax} entries`);
       }
       if (entry.type === "directory") folders.push(`${entry.path}/`);
       if (entry.type === "file") bytes = checkBytes(bytes + entry.bytes);
     }
   }
-  return { kind: "tree", entries: entries.toSorted((a, b) => comparePaths(a.path, b.path)), bytes };
+  all.sort((a, b) => comparePaths(a.entry.path, b.entry.path));
+  return {
+    kind: "tree",
+    entries: all.map(({ entry }) => entry),
+    mtimesMs: Float64Array.from(all, ({ mtimeMs }) => mtimeMs),
+    bytes,
+  };
 }
 
-async function* readFolder(root: string, folder: string): AsyncGenerator<ManifestEntry> {
+async function* readFolder(root: string, folder: string): AsyncGenerator<Found> {
   const names = await readdir(join(root, folder), { encoding: "buffer" });
   for (let first = 0; first < names.length; first += lookupsMax) {
     yield* await Promise.all(
@@ -66,11 +81,12 @@ async function* readFolder(root: string, folder: string): AsyncGenerator<Manifes
   }
 }
 
-async function lookAt(root: string, folder: string, name: Uint8Array): Promise<ManifestEntry> {
+async function lookAt(root: string, folder: string, name: Uint8Array): Promise<Found> {
   const path = folder + decodeName(folder, name);
   const full = join(root, path);
   const found = await lstat(full);
-  if (!found.isSymbolicLink()) return entryOf(path, found);
+  const { mtimeMs } = found;
+  if (!found.isSymbolicLink()) return { entry: entryOf(path, found), mtimeMs };
   const problem = pathProblem(path);
   if (problem !== undefined) throw refused(path, problem);
   const target = decodeName(path, await readlink(full, { encoding: "buffer" }));
@@ -82,7 +98,7 @@ async function lookAt(root: string, folder: string, name: Uint8Array): Promise<M
       "Make it a relative link inside the tree, or a copy.",
     );
   }
-  return { type: "link", path, target };
+  return { entry: { type: "link", path, target }, mtimeMs };
 }
 
 function entryOf(path: string, found: Stats): ManifestEntry {

@@ -1,98 +1,54 @@
-// The bytes of a scanned tree's files, one after another. The tree must stand still; a file that was
-// changed, or exchanged for something else, since it was scanned is noticed.
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+// The bytes of a scanned tree's files as one stream: which parts of which files come next. Reads nothing;
+// file-parts.ts does.
+import { dirname } from "node:path";
 import type { FileEntry } from "@shoal/core/content/manifest";
-import { quote } from "@shoal/core/content/path-safety";
-import { assert, ShoalError } from "@shoal/core/error";
+import { assert } from "@shoal/core/error";
+import type { Bytes, Millis } from "@shoal/core/units";
+import type { FilePart } from "./file-parts.ts";
 import type { TreeScan } from "./tree-scan.ts";
 
-interface OpenFile {
+interface ScannedFile {
   readonly entry: FileEntry;
-  readonly handle: FileHandle;
-  readonly mtimeMs: number;
-  /** Bytes that were read of it. */
-  read: number;
+  readonly mtimeMs: Millis;
 }
 
 export class TreeStream {
-  readonly #root: string;
-  readonly #scan: TreeScan;
-  readonly #files: readonly FileEntry[];
+  /** What the parts' paths are below. */
+  readonly root: string;
+  readonly #files: readonly ScannedFile[];
   #next = 0;
-  #file: OpenFile | undefined;
+  /** Bytes of the next file that were taken. */
+  #taken: Bytes = 0;
 
   constructor(root: string, scan: TreeScan) {
-    this.#root = root;
-    this.#scan = scan;
-    this.#files = scan.entries.filter((entry) => entry.type === "file");
+    this.root = scan.kind === "file" ? dirname(root) : root;
+    this.#files = scan.entries.flatMap((entry, index) =>
+      entry.type === "file" ? [{ entry, mtimeMs: scan.mtimesMs[index] ?? 0 }] : [],
+    );
   }
 
-  /**
-   * Fills start … end - 1 of the buffer with what comes next; `isLast` says that this is the stream's
-   * end. One call at a time. Throws `tree_changed` when a file isn't what it was when scanned.
-   */
-  async read(buffer: Uint8Array, start: number, end: number, isLast: boolean): Promise<void> {
-    let at = start;
-    while (at < end) {
-      this.#file ??= await this.#openNext();
-      const { entry, handle } = this.#file;
-      const wanted = Math.min(end - at, entry.bytes - this.#file.read);
-      const { bytesRead } = await handle.read(buffer, at, wanted, this.#file.read);
-      if (bytesRead === 0 && wanted > 0) throw changed(entry);
-      at += bytesRead;
-      this.#file.read += bytesRead;
-      if (this.#file.read === entry.bytes) await this.#closeFile();
+  /** The parts that make up the next so many bytes, with what follows of files without bytes if it `isLast`. */
+  take(bytes: Bytes, isLast: boolean): readonly FilePart[] {
+    const parts: FilePart[] = [];
+    let left = bytes;
+    while (left > 0 || (isLast && this.#next < this.#files.length)) {
+      const file = this.#files[this.#next];
+      assert(file !== undefined, "the files of a scan are as long as it says");
+      const { path, bytes: fileBytes } = file.entry;
+      const partBytes = Math.min(left, fileBytes - this.#taken);
+      parts.push({
+        path,
+        offset: this.#taken,
+        bytes: partBytes,
+        fileBytes,
+        mtimeMs: file.mtimeMs,
+      });
+      left -= partBytes;
+      this.#taken += partBytes;
+      if (this.#taken < fileBytes) continue;
+      this.#next += 1;
+      this.#taken = 0;
     }
-    // Files of no bytes at the end are looked at, too.
-    while (isLast && this.#next < this.#files.length) {
-      this.#file = await this.#openNext();
-      await this.#closeFile();
-    }
+    return parts;
   }
-
-  /** Closes the file that is open; no read may be under way. */
-  async close(): Promise<void> {
-    await this.#file?.handle.close();
-    this.#file = undefined;
-  }
-
-  async #openNext(): Promise<OpenFile> {
-    const entry = this.#files[this.#next];
-    this.#next += 1;
-    assert(entry !== undefined, "the files of a scan are as long as it says");
-    const path = this.#scan.kind === "file" ? this.#root : join(this.#root, entry.path);
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const handle = await open(path, flags).catch((cause: unknown) => {
-      throw changed(entry, cause);
-    });
-    const found = await handle.stat();
-    const file = { entry, handle, mtimeMs: found.mtimeMs, read: 0 };
-    if (found.isFile() && found.size === entry.bytes) return file;
-    await handle.close();
-    throw changed(entry);
-  }
-
-  async #closeFile(): Promise<void> {
-    const file = this.#file;
-    if (file === undefined) return;
-    this.#file = undefined;
-    try {
-      const found = await file.handle.stat();
-      if (found.size !== file.entry.bytes || found.mtimeMs !== file.mtimeMs)
-        throw changed(file.entry);
-    } finally {
-      await file.handle.close();
-    }
-  }
-}
-
-function changed(entry: FileEntry, cause?: unknown): ShoalError {
-  return new ShoalError("tree_changed", `${quote(entry.path)} changed while it was read`, {
-    blame: "environment",
-    retryable: true,
-    details: { path: entry.path },
-    cause,
-  });
 }

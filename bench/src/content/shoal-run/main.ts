@@ -15,6 +15,7 @@ import { chunkBytesTarget, chunksInFlightMax } from "@shoal/core/limits";
 import { gibibyte, mebibyte } from "@shoal/core/units";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
+import { readParts } from "@shoal/store/file-parts";
 import { freeBytes } from "@shoal/store/free-bytes";
 import { openReleaseFiles } from "@shoal/store/release-files";
 import { reuseFrom } from "@shoal/store/release-reuse";
@@ -48,8 +49,8 @@ async function hash(input: string): Promise<Record<string, unknown>> {
   const scan = await scanTree(input);
   const bytes = new Uint8Array(Math.min(scan.bytes, hashedBytesMax));
   const stream = new TreeStream(input, scan);
-  await stream.read(bytes, 0, bytes.length, false);
-  await stream.close();
+  if (readParts(stream.root, stream.take(bytes.length, false), bytes, 0) !== undefined)
+    throw new Error("the input changed");
   const pass = (end: number): number => {
     const startedAt = performance.now();
     for (let at = 0; at < end; at += chunkBytesTarget)
@@ -70,7 +71,7 @@ async function publish(
   const manifest = await readTree(
     input,
     await scanTree(input),
-    (hash, bytes) => store.put(hash, bytes),
+    (hash, bytes) => store.putHashed(hash, bytes),
     { work, chunksInFlight: chunksInFlightMax },
   );
   await store.flush();
