@@ -77,6 +77,8 @@ export interface SwarmConfig {
   readonly requestStallMs: Millis;
   /** Without a chunk for this long, a link with open requests is dropped. */
   readonly linkStallMs: Millis;
+  /** Both grow up to so many times where answers are slow on all links; see patience.ts. */
+  readonly patienceMax: number;
   /** A link on which neither side can want anything is dropped after this. */
   readonly linkIdleMs: Millis;
   /** When everything is asked for, what is open for this long is also asked of an idle link. */
@@ -141,6 +143,7 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     haveDelayKnownMs: 1000,
     requestStallMs: 8000,
     linkStallMs: 30_000,
+    patienceMax: 4,
     linkIdleMs: 30_000,
     endgameMs: 500,
     endgameCopies: 2,

@@ -9,6 +9,7 @@ import type { Bytes, ChunkIndex, Millis } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
 import type { SwarmConfig } from "./config.ts";
 import type { RequestId } from "./events.ts";
+import { Patience } from "./patience.ts";
 import type { Link, Peer } from "./peers.ts";
 import {
   firstRepeatable,
@@ -29,9 +30,11 @@ const roomyShare = 7 / 8;
 
 export class Downloads {
   readonly #state: SwarmState;
+  readonly #patience: Patience;
 
   constructor(state: SwarmState) {
     this.#state = state;
+    this.#patience = new Patience(state.config);
   }
 
   /** Asks the links that were touched, seeders and near peers first, until nothing changes. */
@@ -56,6 +59,7 @@ export class Downloads {
     if (chunk !== request.firstChunk + request.arrived) return false;
     const { artifact } = request;
     const bytes = artifact.chunkBytes(chunk);
+    if (request.arrived === 0) this.#patience.answered(now - request.sentMs);
     request.arrived += 1;
     link.progressMs = now;
     link.isStalled = false;
@@ -132,18 +136,18 @@ export class Downloads {
 
   /** Moves what slow links were asked for elsewhere. Answers the links that have stalled for good. */
   watch(now: Millis): readonly Link[] {
-    const { requestStallMs, linkStallMs } = this.#state.config;
+    const { requestMs, linkMs } = this.#patience;
     const stalled: Link[] = [];
     for (const link of this.#state.links.values()) {
       if (link.requests.length === 0) continue;
       // Sums, as the timer was set by: differences of fractions can come out a little smaller for ever.
-      if (now >= link.progressMs + linkStallMs) {
+      if (now >= link.progressMs + linkMs) {
         stalled.push(link);
         continue;
       }
-      const isLate = now >= link.progressMs + requestStallMs;
+      const isLate = now >= link.progressMs + requestMs;
       if (isLate && !link.isStalled) this.#stall(link, now);
-      const dueMs = link.isStalled ? linkStallMs : requestStallMs;
+      const dueMs = link.isStalled ? linkMs : requestMs;
       this.#state.timers.lower("stall", link.progressMs + dueMs);
     }
     return stalled;
@@ -210,11 +214,11 @@ export class Downloads {
     assert(count > 0, "a request asks for something");
     if (link.requests.length === 0) {
       link.window.begin(now);
-      const { requestStallMs, linkStallMs } = this.#state.config;
+      const { requestMs, linkMs } = this.#patience;
       // A stalled link has one more try, not the whole time again.
-      const sinceMs = link.isStalled ? now - (linkStallMs - requestStallMs) : now;
+      const sinceMs = link.isStalled ? now - (linkMs - requestMs) : now;
       link.progressMs = Math.max(link.progressMs, sinceMs);
-      this.#state.timers.lower("stall", now + requestStallMs);
+      this.#state.timers.lower("stall", now + requestMs);
     }
     const request = this.#state.requests.open(link, artifact, first, count, now);
     link.requests.push(request);
