@@ -39,19 +39,21 @@ export function derivePieces(manifest: Pick<Manifest, "bytes" | "chunkBytes">): 
   }
   const count = firsts.length;
   const bounds = Uint32Array.from([...firsts, chunkBytes.length]);
-  const at = (table: Uint32Array | Float64Array, index: number): number => {
-    const value = table[index];
-    assert(value !== undefined, `no piece or chunk ${index}`);
+  const known = (value: number | undefined, index: number): number => {
+    // The words only when they are needed: a scheduler asks some ten times with each chunk.
+    if (value === undefined) assert(false, `no piece or chunk ${index}`);
     return value;
   };
+  const offsetAt = (chunk: ChunkIndex): Bytes => known(offsets[chunk], chunk);
+  const firstOf = (piece: PieceIndex): ChunkIndex => known(bounds[piece], piece);
   return {
     count,
     chunksCount: chunkBytes.length,
-    firstChunk: (piece) => at(bounds, piece),
-    chunkCount: (piece) => at(bounds, piece + 1) - at(bounds, piece),
-    bytes: (piece) => at(offsets, at(bounds, piece + 1)) - at(offsets, at(bounds, piece)),
-    pieceOf: (chunk) => at(pieces, chunk),
-    chunkOffset: (chunk) => at(offsets, chunk),
+    firstChunk: firstOf,
+    chunkCount: (piece) => firstOf(piece + 1) - firstOf(piece),
+    bytes: (piece) => offsetAt(firstOf(piece + 1)) - offsetAt(firstOf(piece)),
+    pieceOf: (chunk) => known(pieces[chunk], chunk),
+    chunkOffset: offsetAt,
   };
 }
 

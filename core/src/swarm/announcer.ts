@@ -8,11 +8,10 @@ import type { Artifact } from "./artifact.ts";
 import { hasBit } from "./bitfield.ts";
 import type { Peer } from "./peers.ts";
 import type { SwarmState } from "./state.ts";
+import { timer } from "./timers.ts";
 
 export class Announcer {
   readonly #state: SwarmState;
-  /** Peers with haves that wait. */
-  readonly #pending: Set<Peer> = new Set();
 
   constructor(state: SwarmState) {
     this.#state = state;
@@ -34,7 +33,7 @@ export class Announcer {
         const soonMs = isSoon ? config.haveDelayMs : config.haveDelayCommonMs;
         const dueMs = now + (lacks ? soonMs : config.haveDelayKnownMs);
         peer.pendingDueMs = Math.min(peer.pendingDueMs, dueMs);
-        this.#state.timers.lower("haves", peer.pendingDueMs);
+        this.#state.timers.lower(timer.haves, peer.pendingDueMs);
       }
     }
   }
@@ -54,9 +53,12 @@ export class Announcer {
 
   /** Sends what is due. */
   flushDue(now: Millis): void {
-    for (const peer of this.#pending) {
-      if (peer.pendingDueMs <= now) this.flush(peer);
-      else this.#state.timers.lower("haves", peer.pendingDueMs);
+    for (const { peers } of this.#state.artifacts.values()) {
+      for (const peer of peers) {
+        if (peer.pendingCount === 0) continue;
+        if (peer.pendingDueMs <= now) this.flush(peer);
+        else this.#state.timers.lower(timer.haves, peer.pendingDueMs);
+      }
     }
   }
 
@@ -65,7 +67,6 @@ export class Announcer {
     peer.pending = undefined;
     peer.pendingCount = 0;
     peer.pendingDueMs = Infinity;
-    this.#pending.delete(peer);
   }
 
   #append(peer: Peer, piece: PieceIndex): void {
@@ -79,6 +80,5 @@ export class Announcer {
     buffer[peer.pendingCount] = piece;
     peer.pending = buffer;
     peer.pendingCount += 1;
-    this.#pending.add(peer);
   }
 }

@@ -15,6 +15,7 @@ import type { KnownPeer } from "../wire/messages.ts";
 import type { Artifact } from "./artifact.ts";
 import type { ArtifactSlot } from "./events.ts";
 import type { SwarmState } from "./state.ts";
+import { timer } from "./timers.ts";
 
 interface Candidate {
   known: KnownPeer;
@@ -49,7 +50,7 @@ export class Candidates {
       const candidate = this.#remember(known);
       candidate?.artifacts.add(artifact);
     }
-    this.#state.timers.lower("dial", now);
+    this.#state.timers.lower(timer.dial, now);
   }
 
   linked(known: KnownPeer, now: Millis): void {
@@ -73,7 +74,7 @@ export class Candidates {
     }
     candidate.failures = 0;
     candidate.notBeforeMs = now + this.#jittered(this.#state.config.dialBackoffMs);
-    this.#state.timers.lower("dial", now);
+    this.#state.timers.lower(timer.dial, now);
   }
 
   /** A dial came to nothing. Answers how many times in a row by now, and 0 for one that wasn't ordered. */
@@ -135,7 +136,7 @@ export class Candidates {
       const patientUntilMs = dialedMs + config.dialPatienceMs;
       if (patientUntilMs <= now) continue;
       room -= 1;
-      this.#state.timers.lower("dial", patientUntilMs);
+      this.#state.timers.lower(timer.dial, patientUntilMs);
     }
     while (
       room > 0 &&
@@ -147,7 +148,7 @@ export class Candidates {
       if (candidate === undefined) return;
       candidate.state = "dialing";
       candidate.dialedMs = now;
-      this.#state.timers.lower("dial", now + config.dialPatienceMs);
+      this.#state.timers.lower(timer.dial, now + config.dialPatienceMs);
       this.#dialing += 1;
       room -= 1;
       have += 1;
@@ -167,7 +168,7 @@ export class Candidates {
       if (known.seeder && seeders >= seedersWanted) continue;
       if (this.isBanned(known.peerId, now)) continue;
       if (notBeforeMs > now) {
-        this.#state.timers.lower("dial", notBeforeMs);
+        this.#state.timers.lower(timer.dial, notBeforeMs);
         continue;
       }
       const rank = this.#rank(known, seeders);
@@ -207,7 +208,7 @@ export class Candidates {
     const { dialBackoffMs, dialBackoffMsMax } = this.#state.config;
     const pauseMs = Math.min(dialBackoffMs * 2 ** (candidate.failures - 1), dialBackoffMsMax);
     candidate.notBeforeMs = now + this.#jittered(pauseMs);
-    this.#state.timers.lower("dial", now);
+    this.#state.timers.lower(timer.dial, now);
   }
 
   #makeRoom(): boolean {

@@ -24,6 +24,7 @@ import {
 } from "./picker.ts";
 import type { Request } from "./requests.ts";
 import type { SwarmState } from "./state.ts";
+import { timer } from "./timers.ts";
 
 /** Starved links are looked at again when an eighth of the memory is free: not at every chunk. */
 const roomyShare = 7 / 8;
@@ -148,7 +149,7 @@ export class Downloads {
       const isLate = now >= link.progressMs + requestMs;
       if (isLate && !link.isStalled) this.#stall(link, now);
       const dueMs = link.isStalled ? linkMs : requestMs;
-      this.#state.timers.lower("stall", link.progressMs + dueMs);
+      this.#state.timers.lower(timer.stall, link.progressMs + dueMs);
     }
     return stalled;
   }
@@ -195,12 +196,12 @@ export class Downloads {
       const request = lateRequest(peer, config);
       if (request === undefined) {
         // Not yet: others may ask for the rest without this link hearing of it.
-        if (peer.artifact.isAskable) timers.lower("endgame", now + config.endgameMs);
+        if (peer.artifact.isAskable) timers.lower(timer.endgame, now + config.endgameMs);
         continue;
       }
       const dueMs = lateAt(request, config);
       if (dueMs > now) {
-        timers.lower("endgame", dueMs);
+        timers.lower(timer.endgame, dueMs);
         continue;
       }
       const first = firstRepeatable(request, config);
@@ -218,7 +219,7 @@ export class Downloads {
       // A stalled link has one more try, not the whole time again.
       const sinceMs = link.isStalled ? now - (linkMs - requestMs) : now;
       link.progressMs = Math.max(link.progressMs, sinceMs);
-      this.#state.timers.lower("stall", now + requestMs);
+      this.#state.timers.lower(timer.stall, now + requestMs);
     }
     const request = this.#state.requests.open(link, artifact, first, count, now);
     link.requests.push(request);

@@ -17,6 +17,7 @@ import { bitfieldOf, hasBit, setBit } from "./bitfield.ts";
 import type { Peer } from "./peers.ts";
 import { RarityOrder } from "./rarity-order.ts";
 import type { SwarmState } from "./state.ts";
+import { timer } from "./timers.ts";
 
 /** A piece that was offered to a peer. */
 interface Offer {
@@ -134,7 +135,7 @@ export class Handout {
     }
     for (const { peer } of deal.offers) if (peer.pendingCount > 0) this.#announcer.flush(peer);
     const oldest = deal.offers[0];
-    if (oldest !== undefined) this.#state.timers.lower("offers", oldest.untilMs);
+    if (oldest !== undefined) this.#state.timers.lower(timer.offers, oldest.untilMs);
   }
 
   /** Offers a piece to the next peer in turn that lacks one and doesn't have enough to ask for. */

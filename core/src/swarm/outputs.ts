@@ -13,43 +13,52 @@ type HotType =
   | "stopUpload"
   | "upload";
 
+const noPieces = new Uint32Array(0);
+
 /** One shape for every hot order keeps the code that reads them fast; unused fields are zero. */
-interface HotRecord {
-  type: HotType;
-  link: LinkId;
-  artifact: ArtifactSlot;
-  request: RequestId;
-  firstChunk: ChunkIndex;
-  chunk: ChunkIndex;
-  pieces: Uint32Array;
-  count: number;
+class HotRecord {
+  type: HotType = "accept";
+  link: LinkId = 0;
+  artifact: ArtifactSlot = 0;
+  request: RequestId = 0;
+  firstChunk: ChunkIndex = 0;
+  chunk: ChunkIndex = 0;
+  pieces: Uint32Array = noPieces;
+  count = 0;
 }
 
-const noPieces = new Uint32Array(0);
 const haveBufferPieces = 32;
+/** A queue that became longer, as when a seeder tells all its links something, isn't kept. */
+const queueKept = 256;
 
 export class Outputs {
-  readonly #queue: SwarmOutput[] = [];
+  /** From head to tail; places before and after keep what was there, so that the array stays. */
+  #queue: (SwarmOutput | undefined)[] = [];
   #head = 0;
+  #tail = 0;
   readonly #spareRecords: HotRecord[] = [];
   readonly #spareBuffers: Uint32Array[] = [];
   #polled: HotRecord | undefined;
 
   push(output: SwarmOutput): void {
-    this.#queue.push(output);
+    this.#queue[this.#tail] = output;
+    this.#tail += 1;
   }
 
   poll(): SwarmOutput | undefined {
     if (this.#polled !== undefined) this.#recycle(this.#polled);
     this.#polled = undefined;
-    const output = this.#queue[this.#head];
-    if (output === undefined) {
-      this.#queue.length = 0;
+    if (this.#head === this.#tail) {
+      if (this.#tail > queueKept) this.#queue = [];
       this.#head = 0;
+      this.#tail = 0;
       return undefined;
     }
+    const output = this.#queue[this.#head];
     this.#head += 1;
-    if ("firstChunk" in output && "chunk" in output) this.#polled = output as HotRecord;
+    if (output instanceof HotRecord) this.#polled = output;
+    // What isn't used again is let go.
+    else this.#queue[this.#head - 1] = undefined;
     return output;
   }
 
@@ -123,20 +132,11 @@ export class Outputs {
   }
 
   #hot(type: HotType, link: LinkId, request: RequestId): HotRecord {
-    const record = this.#spareRecords.pop() ?? {
-      type,
-      link,
-      artifact: 0,
-      request,
-      firstChunk: 0,
-      chunk: 0,
-      pieces: noPieces,
-      count: 0,
-    };
+    const record = this.#spareRecords.pop() ?? new HotRecord();
     record.type = type;
     record.link = link;
     record.request = request;
-    this.#queue.push(record);
+    this.push(record);
     return record;
   }
 

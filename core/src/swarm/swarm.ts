@@ -31,6 +31,7 @@ import { Handout } from "./handout.ts";
 import { Members } from "./members.ts";
 import { Link, type Peer } from "./peers.ts";
 import { SwarmState } from "./state.ts";
+import { timer } from "./timers.ts";
 import { Uploads } from "./uploads.ts";
 import { waitsOf } from "./waits-for.ts";
 
@@ -72,7 +73,7 @@ export class Swarm {
     this.#handout.deal(now);
     this.#downloads.pump(now);
     while (this.#uploads.next(now) !== undefined);
-    if (this.#state.timers.take("dial", now)) this.#candidates.dial(now);
+    if (this.#state.timers.take(timer.dial, now)) this.#candidates.dial(now);
   }
 
   /** The next order, valid until the next call; undefined when there is none. */
@@ -205,7 +206,7 @@ export class Swarm {
     assert(artifacts.size < artifactsPerNodeMax, "no more artifacts than a node can have");
     const artifact = new Artifact(input, this.#prng.child(input.artifact));
     artifacts.set(input.artifact, artifact);
-    timers.lower("idle", now + config.linkIdleMs);
+    timers.lower(timer.idle, now + config.linkIdleMs);
     const { cid, chunksHeld, pieces } = artifact;
     const piecesCount = pieces.count;
     this.#state.log({ type: "joined", at: now, artifact: cid, chunksHeld, piecesCount });
@@ -234,7 +235,7 @@ export class Swarm {
     }
     links.set(id, new Link(id, peer, config));
     this.#candidates.linked(peer, now);
-    timers.lower("idle", now + config.linkIdleMs);
+    timers.lower(timer.idle, now + config.linkIdleMs);
     this.#state.log({ type: "linkOpened", at: now, peer: peer.peerId });
   }
 
@@ -262,7 +263,7 @@ export class Swarm {
     const peer = link.peers.get(slot);
     if (artifact !== undefined && allowed) {
       this.#members.allow(link, artifact);
-      this.#state.timers.lower("dial", now);
+      this.#state.timers.lower(timer.dial, now);
     } else if (peer !== undefined && !allowed) this.#members.part(peer);
   }
 
@@ -326,21 +327,21 @@ export class Swarm {
 
   #wake(now: Millis): void {
     const { timers, links, config } = this.#state;
-    if (timers.take("haves", now)) this.#announcer.flushDue(now);
-    if (timers.take("stall", now)) {
+    if (timers.take(timer.haves, now)) this.#announcer.flushDue(now);
+    if (timers.take(timer.stall, now)) {
       for (const link of this.#downloads.watch(now)) this.#drop(link, "stalled", now);
     }
-    if (timers.take("endgame", now)) this.#state.touchAll();
-    if (timers.take("budget", now)) this.#uploads.touch();
-    if (timers.take("offers", now)) this.#handout.touchAll();
-    if (!timers.take("idle", now) || links.size === 0) return;
+    if (timers.take(timer.endgame, now)) this.#state.touchAll();
+    if (timers.take(timer.budget, now)) this.#uploads.touch();
+    if (timers.take(timer.offers, now)) this.#handout.touchAll();
+    if (!timers.take(timer.idle, now) || links.size === 0) return;
     for (const link of links.values()) {
       const sinceMs = this.#members.needless(link, now);
       if (sinceMs !== undefined && now - sinceMs >= config.linkIdleMs) {
         this.#drop(link, "unneeded", now);
       }
     }
-    timers.lower("idle", now + config.linkIdleMs / 2);
+    timers.lower(timer.idle, now + config.linkIdleMs / 2);
   }
 
   #discard({ link, request, chunk }: { link: number; request: number; chunk: number }): void {

@@ -1,43 +1,42 @@
 // The machine's deadlines: one for each concern, the earliest of them is what the driver waits for.
 import type { Millis } from "../units.ts";
 
-export const timerKinds = [
-  "haves",
-  "stall",
-  "endgame",
-  "offers",
-  "dial",
-  "idle",
-  "budget",
-] as const;
-export type TimerKind = (typeof timerKinds)[number];
+/** Numbers and not names: a scheduler looks at its deadlines with each fact. */
+export const timer = {
+  haves: 0,
+  stall: 1,
+  endgame: 2,
+  offers: 3,
+  dial: 4,
+  idle: 5,
+  budget: 6,
+} as const;
+export type Timer = (typeof timer)[keyof typeof timer];
 
 export class Timers {
-  readonly #at: Record<TimerKind, Millis> = {
-    haves: Infinity,
-    stall: Infinity,
-    endgame: Infinity,
-    offers: Infinity,
-    dial: Infinity,
-    idle: Infinity,
-    budget: Infinity,
-  };
+  readonly #at: Float64Array = new Float64Array(Object.keys(timer).length).fill(Infinity);
+  #earliest: Millis = Infinity;
 
   /** Makes a deadline at least this early. */
-  lower(kind: TimerKind, at: Millis): void {
-    if (at < this.#at[kind]) this.#at[kind] = at;
+  lower(which: Timer, at: Millis): void {
+    if (at >= (this.#at[which] as number)) return;
+    this.#at[which] = at;
+    if (at < this.#earliest) this.#earliest = at;
   }
 
   /** Whether the deadline has come; it is unset then. */
-  take(kind: TimerKind, now: Millis): boolean {
-    if (this.#at[kind] > now) return false;
-    this.#at[kind] = Infinity;
+  take(which: Timer, now: Millis): boolean {
+    if ((this.#at[which] as number) > now) return false;
+    this.#at[which] = Infinity;
+    let earliest = Infinity;
+    for (let other = 0; other < this.#at.length; other += 1) {
+      earliest = Math.min(earliest, this.#at[other] as number);
+    }
+    this.#earliest = earliest;
     return true;
   }
 
   next(): Millis | undefined {
-    let next = Infinity;
-    for (const kind of timerKinds) next = Math.min(next, this.#at[kind]);
-    return next === Infinity ? undefined : next;
+    return this.#earliest === Infinity ? undefined : this.#earliest;
   }
 }

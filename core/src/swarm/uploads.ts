@@ -12,6 +12,7 @@ import { hasBit } from "./bitfield.ts";
 import type { RequestId, RequestReceived, UploadEnded } from "./events.ts";
 import type { Link, Peer } from "./peers.ts";
 import type { SwarmState } from "./state.ts";
+import { timer } from "./timers.ts";
 
 export interface Upload {
   readonly peer: Peer;
@@ -147,9 +148,8 @@ export class Uploads {
       const first = link.queue[0];
       if (first === undefined || link.active !== undefined) continue;
       if (onlyNewcomers && !this.#isNewcomer(first.peer)) continue;
-      if (this.#isCrowded(first.peer)) continue;
       if (!link.isNear && !mayLeaveZone) {
-        this.#state.timers.lower("budget", this.#farDueMs());
+        this.#state.timers.lower(timer.budget, this.#farDueMs());
         continue;
       }
       const { priority } = first.peer.artifact;
@@ -161,6 +161,8 @@ export class Uploads {
         this.#behindHeadStartMs(first.peer) +
         this.#rareHeadStartMs(first);
       if (priority < bestPriority || (priority === bestPriority && waitMs <= bestWaitMs)) continue;
+      // Last, because it looks at all links.
+      if (this.#isCrowded(first.peer)) continue;
       best = link;
       bestPriority = priority;
       bestWaitMs = waitMs;

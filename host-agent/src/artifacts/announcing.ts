@@ -20,6 +20,8 @@ export interface Announcing {
 
 /** With fewer than that, a host that still fetches asks again soon: the swarm may just be forming. */
 const fewPeers = 4;
+/** With so many links a host that gets on looks for no more: a search links it with everybody on its way. */
+const linksEnough = 8;
 
 export function startAnnouncing(
   deps: AnnouncingDeps,
@@ -43,8 +45,12 @@ async function announceUntilStopped(
 ): Promise<void> {
   const { node, seeders, membership } = deps;
   let soonMs = announceSoonMs;
+  let heldBefore = -1;
   while (!signal.aborted) {
-    const { chunksHeld } = membership.progress();
+    const { chunksHeld, links } = membership.progress();
+    // One that has all of it does look, by which others find it.
+    const getsOn = chunksHeld > heldBefore && chunksHeld < chunksCount && links >= linksEnough;
+    heldBefore = chunksHeld;
     const share = chunksCount === 0 ? 1 : chunksHeld / chunksCount;
     const input = { swarmAddresses: [...node.addresses()], share };
     let pauseMs = soonMs;
@@ -57,7 +63,8 @@ async function announceUntilStopped(
       const isEnough = chunksHeld === chunksCount || peersCount >= fewPeers;
       pauseMs = isEnough ? againMs : Math.min(soonMs, againMs);
     } catch {
-      if (!signal.aborted) await askPeers(deps, cid, signal);
+      // A seeder that is busy with a region's joining answers as little as one that is gone.
+      if (!signal.aborted && !getsOn) await askPeers(deps, cid, signal);
       // Seeders are asked again after the pause.
     }
     soonMs = Math.min(2 * soonMs, announceMsMax);
