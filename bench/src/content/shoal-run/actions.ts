@@ -1,0 +1,168 @@
+// What our side of the content benchmarks does, each printing one JSON line.
+//
+//   chunk <input>                          read, cut and hash
+//   publish <input> <store> <manifest>     that, and store what is new
+//   update <store> <manifest> <dir> [old]  write a release, taking what the old one has
+//   hash <input>                           BLAKE3 alone, on one thread, of the input's bytes in memory
+//   serve                                  any of these, one after another: a line of JSON for each on stdin
+import { readFile, writeFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { decodeManifest, encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
+import type { Manifest } from "@shoal/core/content/manifest";
+import { digest, digestBytes, toHex } from "@shoal/core/digest";
+import { chunkBytesTarget, chunksInFlightMax } from "@shoal/core/limits";
+import { gibibyte, mebibyte } from "@shoal/core/units";
+import { openChunkStore } from "@shoal/store/chunk-store";
+import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
+import { readParts } from "@shoal/store/file-parts";
+import { freeBytes } from "@shoal/store/free-bytes";
+import { openReleaseFiles } from "@shoal/store/release-files";
+import { reuseFrom } from "@shoal/store/release-reuse";
+import { Lanes } from "@shoal/store/lanes";
+import { openContentPool } from "@shoal/store/content-pool";
+import { readTree } from "@shoal/store/tree-reader";
+import { scanTree } from "@shoal/store/tree-scan";
+import { TreeStream } from "@shoal/store/tree-stream";
+
+/** Chunks on their way at once: the bound of what waits in memory. */
+const lanesCount = 16;
+/** Of an input, in memory to be hashed: more than any cache holds. */
+const hashedBytesMax = 512 * mebibyte;
+
+async function chunk(input: string): Promise<Record<string, unknown>> {
+  const startedAt = performance.now();
+  const cpu = process.cpuUsage();
+  const work = openContentPool();
+  const manifest = await readTree(input, await scanTree(input), () => {}, { work });
+  await work.close();
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    ...described(manifest),
+    wallSeconds: (performance.now() - startedAt) / 1000,
+    cpuSeconds: (user + system) / 1e6,
+  };
+}
+
+/** The same native module, the same bytes, in pieces as long as chunks are; one pass, after a short one that warms it up. */
+async function hash(input: string): Promise<Record<string, unknown>> {
+  const scan = await scanTree(input);
+  const bytes = new Uint8Array(Math.min(scan.bytes, hashedBytesMax));
+  const stream = new TreeStream(input, scan);
+  if (readParts(stream.root, stream.take(bytes.length, false), bytes, 0) !== undefined)
+    throw new Error("the input changed");
+  const pass = (end: number): number => {
+    const startedAt = performance.now();
+    for (let at = 0; at < end; at += chunkBytesTarget)
+      digest(bytes.subarray(at, at + chunkBytesTarget));
+    return (performance.now() - startedAt) / 1000;
+  };
+  pass(bytes.length >> 3);
+  return { gibPerSecond: bytes.length / gibibyte / pass(bytes.length) };
+}
+
+async function publish(
+  input: string,
+  storeDir: string,
+  manifestPath: string,
+): Promise<Record<string, unknown>> {
+  const work = openContentPool();
+  const store = await openChunkStore(await openDirectoryBlobs(storeDir), { work });
+  const manifest = await readTree(
+    input,
+    await scanTree(input),
+    (hash, bytes) => store.putHashed(hash, bytes),
+    { work, chunksInFlight: chunksInFlightMax },
+  );
+  await store.flush();
+  await work.close();
+  await writeFile(manifestPath, encodeManifest(manifest));
+  return { ...described(manifest), storedBytes: store.storedBytes };
+}
+
+async function update(
+  storeDir: string,
+  manifestPath: string,
+  dir: string,
+  old: string | undefined,
+): Promise<Record<string, unknown>> {
+  const manifest = decodeManifest(await readFile(manifestPath));
+  // Nothing is read twice.
+  const config = { cacheBytesMax: 0 };
+  const store = await openChunkStore(await openDirectoryBlobs(storeDir), config);
+  const files = await openReleaseFiles(dir, manifest);
+  const reused = old === undefined ? undefined : await reuseFrom(files, [old]);
+  const lanes = new Lanes(lanesCount);
+  const repeated = repeatedHashes(manifest);
+  let movedBytes = 0;
+  for (const index of files.missingChunks()) {
+    await lanes.run(async () => {
+      const bytes = await store.read(files.hashOf(index));
+      movedBytes += bytes.length;
+      await files.write(index, bytes);
+      // Others may be reading the same when a chunk is there twice.
+      if (!repeated.has(toHex(files.hashOf(index)))) freeBytes(bytes);
+    });
+  }
+  await lanes.finish();
+  await files.seal();
+  await files.close();
+  return { ...described(manifest), reusedBytes: reused?.bytes ?? 0, movedBytes };
+}
+
+function repeatedHashes({ chunkHashes }: Manifest): ReadonlySet<string> {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (let at = 0; at < chunkHashes.length; at += digestBytes) {
+    const hex = toHex(chunkHashes.subarray(at, at + digestBytes));
+    if (seen.has(hex)) repeated.add(hex);
+    seen.add(hex);
+  }
+  return repeated;
+}
+
+function described(manifest: Manifest): Record<string, unknown> {
+  return {
+    cid: manifestCid(encodeManifest(manifest)),
+    bytes: manifest.bytes,
+    chunks: manifest.chunkHashes.length / digestBytes,
+  };
+}
+
+type Answer = Promise<Record<string, unknown>>;
+
+function run(args: readonly string[]): Answer {
+  const [action = "", first = "", second = "", third = "", fourth] = args;
+  const actions: Readonly<Record<string, () => Answer>> = {
+    chunk: () => chunk(first),
+    hash: () => hash(first),
+    publish: () => publish(first, second, third),
+    update: () => update(first, second, third, fourth),
+  };
+  const found = actions[action];
+  if (found === undefined) throw new Error(`no action ${action}`);
+  return found();
+}
+
+async function serve(): Promise<void> {
+  say({ ready: true });
+  for await (const line of createInterface({ input: process.stdin })) {
+    const cpu = process.cpuUsage();
+    const answer = await run(JSON.parse(line) as string[]);
+    const { user, system } = process.cpuUsage(cpu);
+    say({
+      ...answer,
+      cpuSeconds: (user + system) / 1e6,
+      peakMiB: Math.round(process.resourceUsage().maxRSS / 1024),
+    });
+  }
+}
+
+function say(answer: Record<string, unknown>): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
+}
+
+/** Does what the command line says. */
+export async function runActions(args: readonly string[]): Promise<void> {
+  if (args[0] === "serve") await serve();
+  else say(await run(args));
+}
