@@ -65,3 +65,33 @@ test("when no seeder answers, peers of an earlier life and what they know are of
   await vi.waitFor(() => expect(offered).toEqual([known, found]));
   await announcing.stop();
 });
+
+test("a host with links that gets on sends nobody searching, and one that doesn't does", async () => {
+  let failures = 0;
+  const failuresBeforeSearch: number[] = [];
+  const findPeers = async (): Promise<readonly PeerCandidate[]> => {
+    failuresBeforeSearch.push(failures);
+    return [];
+  };
+  const announcing = startAnnouncing(
+    {
+      node: { addresses: () => [], findPeers },
+      knownPeers: () => [],
+      seeders: {
+        ask: () => {
+          failures += 1;
+          return Promise.reject(new Error("busy"));
+        },
+      },
+      membership: {
+        addPeers: () => undefined,
+        progress: () => ({ chunksHeld: 3, links: 9 }) as never,
+        done: Promise.resolve(),
+        leave: async () => undefined,
+      },
+    },
+    { cid: "bafyartifact", chunksCount: 8 },
+  );
+  await vi.waitFor(() => expect(failuresBeforeSearch[0]).toBe(2), 5000);
+  await announcing.stop();
+});

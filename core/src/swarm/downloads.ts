@@ -267,7 +267,11 @@ export class Downloads {
 
   #end(request: Request): void {
     const { requests } = request.link;
-    requests.splice(requests.indexOf(request), 1);
+    // A splice would make an array each time.
+    for (let at = requests.indexOf(request); at < requests.length - 1; at += 1) {
+      requests[at] = requests[at + 1] as Request;
+    }
+    requests.pop();
     this.#state.requests.close(request);
   }
 }

@@ -43,6 +43,7 @@ type LinkInput = Exclude<
 
 export class Swarm {
   readonly #state: SwarmState;
+  readonly #isSeeder: boolean;
   readonly #prng: Prng;
   readonly #downloads: Downloads;
   readonly #uploads: Uploads;
@@ -53,6 +54,7 @@ export class Swarm {
   #now: Millis = 0;
 
   constructor(config: SwarmConfig, prng: Prng) {
+    this.#isSeeder = config.seeder;
     this.#prng = prng.child(1);
     const state = new SwarmState(config, prng.child(2));
     this.#state = state;
@@ -70,7 +72,7 @@ export class Swarm {
     assert(now >= this.#now, "time doesn't go back");
     this.#now = now;
     this.#apply(input, now);
-    this.#handout.deal(now);
+    if (this.#isSeeder) this.#handout.deal(now);
     this.#downloads.pump(now);
     while (this.#uploads.next(now) !== undefined);
     if (this.#state.timers.take(timer.dial, now)) this.#candidates.dial(now);

@@ -26,7 +26,7 @@ export class Timers {
 
   /** Whether the deadline has come; it is unset then. */
   take(which: Timer, now: Millis): boolean {
-    if ((this.#at[which] as number) > now) return false;
+    if (this.#earliest > now || (this.#at[which] as number) > now) return false;
     this.#at[which] = Infinity;
     let earliest = Infinity;
     for (let other = 0; other < this.#at.length; other += 1) {

@@ -25,7 +25,7 @@ export interface Upload {
 
 export class Uploads {
   readonly #state: SwarmState;
-  /** Links with something in their queue. */
+  /** Links with something in their queue, and nothing being sent: whom a free slot may go to. */
   readonly #waiting: Set<Link> = new Set();
   /** Something changed since no link could be served last: a choice may come out otherwise. */
   #isDue = false;
@@ -67,7 +67,7 @@ export class Uploads {
     }
     const [isNewcomers, isStopping] = [false, false];
     link.queue.push({ peer, request, firstChunk, count, isNewcomers, isStopping });
-    this.#waiting.add(link);
+    if (link.active === undefined) this.#waiting.add(link);
     this.#isDue = true;
     return "queued";
   }
@@ -110,9 +110,9 @@ export class Uploads {
   }
 
   closeLink(link: Link): void {
-    this.#waiting.delete(link);
     this.#isDue = true;
     link.queue.length = 0;
+    this.#waiting.delete(link);
     if (link.active !== undefined) this.#free(link);
   }
 
@@ -126,7 +126,7 @@ export class Uploads {
       this.#isDue = false;
       return undefined;
     }
-    if (link.queue.length === 0) this.#waiting.delete(link);
+    this.#waiting.delete(link);
     link.active = upload;
     upload.isNewcomers = this.#isNewcomer(upload.peer);
     this.#activeCount += 1;
@@ -146,7 +146,7 @@ export class Uploads {
     let bestWaitMs = -Infinity;
     for (const link of this.#waiting) {
       const first = link.queue[0];
-      if (first === undefined || link.active !== undefined) continue;
+      if (first === undefined) continue;
       if (onlyNewcomers && !this.#isNewcomer(first.peer)) continue;
       if (!link.isNear && !mayLeaveZone) {
         this.#state.timers.lower(timer.budget, this.#farDueMs());
@@ -234,6 +234,7 @@ export class Uploads {
     this.#activeCount -= 1;
     this.#isDue = true;
     link.active = undefined;
+    if (link.queue.length > 0) this.#waiting.add(link);
   }
 }
 
