@@ -43,3 +43,21 @@ test("who asks for what few have is served sooner", () => {
   script.tell({ type: "uploadEnded", link: 3, request: 1, outcome: "sent" });
   expect(script.take("upload")).toMatchObject([{ link: 2, firstChunk: 0 }]);
 });
+
+test("few are served at a time, but those that take long hold up nobody", () => {
+  const config = { uploadsToEmpty: 8, uploadSlots: 4, uploadSlotsQuick: 2 };
+  const given = { ...config, uploadSlotsForNewcomers: 0 };
+  const script = new Script(smallPieces(8), given).joinArtifact("all");
+  for (let link = 1; link <= 6; link += 1) script.openPeer(link, [7]).tell({ ...ask, link });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([1, 2]);
+  script.now += 100;
+  script.tell({ type: "uploadEnded", link: 1, request: 1, outcome: "sent" });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([3]);
+  script.now += 301;
+  // Both that are left take more than three times as long as the first did.
+  script.tell({ type: "havesReceived", link: 6, artifact: 1, pieces: Uint32Array.of(6), count: 1 });
+  expect(script.take("upload")).toHaveLength(2);
+  script.now += 1000;
+  script.tell({ type: "havesReceived", link: 6, artifact: 1, pieces: Uint32Array.of(5), count: 1 });
+  expect(script.take("upload")).toHaveLength(0);
+});

@@ -21,7 +21,13 @@ export interface Upload {
   readonly count: number;
   isNewcomers: boolean;
   isStopping: boolean;
+  startedMs: Millis;
 }
+
+/** An upload that has taken so many times the usual is slow. */
+const slowTimes = 3;
+/** Weight of the newest upload in what is usual. */
+const newestWeight = 0.1;
 
 export class Uploads {
   readonly #state: SwarmState;
@@ -32,6 +38,8 @@ export class Uploads {
   #activeCount = 0;
   /** Of the active ones, those that aren't for newcomers. */
   #settledCount = 0;
+  /** How long an upload takes; a slow one moves it little. */
+  #usualMs: Millis = 0;
   /** What may be sent to other zones as of `#farMs`; below zero by what the last upload took beyond. */
   #farBytesLeft: Bytes;
   #farMs: Millis = 0;
@@ -65,8 +73,8 @@ export class Uploads {
     if (!isOffered || link.queue.length >= uploadsQueuedPerLinkMax) {
       return this.#reject(link, request);
     }
-    const [isNewcomers, isStopping] = [false, false];
-    link.queue.push({ peer, request, firstChunk, count, isNewcomers, isStopping });
+    const state = { isNewcomers: false, isStopping: false, startedMs: 0 };
+    link.queue.push({ peer, request, firstChunk, count, ...state });
     if (link.active === undefined) this.#waiting.add(link);
     this.#isDue = true;
     return "queued";
@@ -102,6 +110,7 @@ export class Uploads {
     this.#free(link);
     link.servedMs = now;
     if (outcome === "sent") {
+      this.#learnUsual(now - active.startedMs);
       active.peer.artifact.bytesSent += bytesOf(active);
     } else {
       this.#state.outputs.reject(link.id, request);
@@ -119,8 +128,7 @@ export class Uploads {
   /** Starts what there are slots for. Calls nothing: the started uploads are answered by `next`. */
   next(now: Millis): Upload | undefined {
     if (!this.#isDue) return undefined;
-    const hasSlot = this.#activeCount < this.#state.config.uploadSlots;
-    const link = hasSlot && this.#waiting.size > 0 ? this.#choose(now) : undefined;
+    const link = this.#waiting.size > 0 && this.#hasSlot(now) ? this.#choose(now) : undefined;
     const upload = link?.queue.shift();
     if (link === undefined || upload === undefined) {
       this.#isDue = false;
@@ -128,6 +136,7 @@ export class Uploads {
     }
     this.#waiting.delete(link);
     link.active = upload;
+    upload.startedMs = now;
     upload.isNewcomers = this.#isNewcomer(upload.peer);
     this.#activeCount += 1;
     if (!upload.isNewcomers) this.#settledCount += 1;
@@ -135,6 +144,23 @@ export class Uploads {
     if (!link.isNear) this.#farBytesLeft -= bytesOf(upload);
     this.#state.outputs.upload(link.id, upload.peer.artifact.slot, request, firstChunk, count);
     return upload;
+  }
+
+  #hasSlot(now: Millis): boolean {
+    const { uploadSlots, uploadSlotsQuick } = this.#state.config;
+    if (this.#activeCount >= uploadSlots) return false;
+    if (this.#activeCount < uploadSlotsQuick) return true;
+    let quick = 0;
+    for (const { active } of this.#state.links.values()) {
+      if (active !== undefined && now - active.startedMs <= slowTimes * this.#usualMs) quick += 1;
+    }
+    return quick < uploadSlotsQuick;
+  }
+
+  #learnUsual(tookMs: Millis): void {
+    const usual = this.#usualMs;
+    const counted = usual === 0 ? tookMs : Math.min(tookMs, slowTimes * usual);
+    this.#usualMs = usual + (counted - usual) * (usual === 0 ? 1 : newestWeight);
   }
 
   #choose(now: Millis): Link | undefined {
