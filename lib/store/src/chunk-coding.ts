@@ -17,7 +17,7 @@ export async function decodeChunk(
 ): Promise<Uint8Array> {
   const raw =
     chunk.coding === coding.raw ? chunk.stored : await unpack(hash, chunk.stored, rawBytes);
-  if (raw.length !== rawBytes || !digestEquals(digest(raw), hash)) throw damaged(hash);
+  if (raw.length !== rawBytes || !digestEquals(digest(raw), hash)) throw damagedChunk(hash);
   return raw;
 }
 
@@ -30,11 +30,12 @@ async function unpack(hash: Uint8Array, stored: Uint8Array, rawBytes: Bytes): Pr
       maxOutputLength: rawBytes + 1,
     });
   } catch (cause) {
-    throw damaged(hash, cause);
+    throw damagedChunk(hash, cause);
   }
 }
 
-function damaged(hash: Uint8Array, cause?: unknown): ShoalError {
+/** What is thrown for a stored chunk that can't be used. */
+export function damagedChunk(hash: Uint8Array, cause?: unknown): ShoalError {
   return new ShoalError("chunk_damaged", `stored chunk ${toHex(hash)} isn't what it was`, {
     blame: "environment",
     retryable: true,

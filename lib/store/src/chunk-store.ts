@@ -13,7 +13,6 @@ import { chunkBytesMax } from "@shoal/core/limits";
 import { mebibyte, secondMs, type Bytes, type Millis } from "@shoal/core/units";
 import type { BlobInfo, BlobKey, BlobStore } from "./blob-store.ts";
 import { ChunkCache } from "./chunk-cache.ts";
-import { decodeChunk } from "./chunk-coding.ts";
 import { ChunkIndex, type ChunkPlace } from "./chunk-index.ts";
 import { collectPacks, type Collected } from "./collector.ts";
 import { inlineWork, type ContentWork } from "./content-pool.ts";
@@ -34,8 +33,8 @@ export interface ChunkStoreConfig {
   readonly trustedMs?: Millis;
   /** Monotonic milliseconds. */
   readonly now?: () => Millis;
-  /** Who hashes and compresses what is put; the caller's own thread unless given. */
-  readonly work?: Pick<ContentWork, "encode">;
+  /** Who hashes, compresses and decompresses; the caller's own thread unless given. */
+  readonly work?: Pick<ContentWork, "encode" | "decode">;
 }
 
 /** Opens the chunks of a blob store. Packs that can't be read are left alone and listed in `damagedPacks`. */
@@ -58,7 +57,7 @@ export class ChunkStore {
   readonly #packs: Packs;
   readonly #cache: ChunkCache;
   readonly #packWritesMax: number;
-  readonly #work: Pick<ContentWork, "encode">;
+  readonly #work: Pick<ContentWork, "encode" | "decode">;
   readonly #trustedSeconds: number;
   readonly #now: () => Millis;
   readonly #damaged: BlobKey[] = [];
@@ -336,7 +335,8 @@ export class ChunkStore {
       // The collector moved it between the look and the read, or somebody deleted the pack.
       if (stored === undefined) continue;
       try {
-        const bytes = await decodeChunk(hash, { stored, coding: place.coding }, place.rawBytes);
+        const chunk = { stored, coding: place.coding };
+        const bytes = await this.#work.decode(hash, chunk, place.rawBytes);
         if (place.coding !== coding.raw) freeBytes(stored);
         this.#cache.add(key, bytes);
         return bytes;

@@ -1,8 +1,9 @@
 // The work on bytes that content-pool.ts gives to threads, and what passes between them. Plain
 // functions: who has no threads calls them itself, and gets the same answers.
-import { constants, zstdCompressSync } from "node:zlib";
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { cutSegment, type SegmentCuts } from "@shoal/core/content/segments";
-import { digest } from "@shoal/core/digest";
+import { digest, digestEquals } from "@shoal/core/digest";
+import type { Bytes } from "@shoal/core/units";
 import { readParts, type FilePart, type UnreadPart } from "./file-parts.ts";
 import { freeBytes } from "./free-bytes.ts";
 import { coding, type Coding } from "./pack-format.ts";
@@ -30,6 +31,13 @@ export type ContentJob =
       readonly raw: SharedBytes | Uint8Array;
       /** Of the raw bytes, where whoever asks has hashed them. */
       readonly hash: Uint8Array | undefined;
+    }
+  | {
+      /** Decompresses a chunk and checks its hash. */
+      readonly type: "decode";
+      readonly hash: Uint8Array;
+      readonly stored: Uint8Array;
+      readonly rawBytes: Bytes;
     };
 
 export type CutJob = Omit<Extract<ContentJob, { type: "cut" }>, "type">;
@@ -37,7 +45,12 @@ export type CutJob = Omit<Extract<ContentJob, { type: "cut" }>, "type">;
 /** What became of a cut job. */
 export type SegmentRead = SegmentCuts | UnreadPart;
 
-export type ContentAnswer = SegmentRead | EncodedChunk;
+export interface DecodedChunk {
+  /** Undefined when what was stored isn't the chunk. */
+  readonly raw: Uint8Array<ArrayBuffer> | undefined;
+}
+
+export type ContentAnswer = SegmentRead | EncodedChunk | DecodedChunk;
 
 export interface StoredChunk {
   readonly stored: Uint8Array;
@@ -65,6 +78,7 @@ export function runContentJob(job: ContentJob): ContentAnswer {
     const unread = readParts(job.root, job.parts, buffer, job.start);
     return unread ?? cutSegment(buffer, job.start, job.end, job.isLast);
   }
+  if (job.type === "decode") return { raw: decodeStored(job) };
   const { raw, hash } = job;
   return raw instanceof Uint8Array
     ? encodeRaw(raw, hash)
@@ -90,14 +104,35 @@ export function encodeRaw(raw: Uint8Array, known?: Uint8Array): EncodedChunk {
   return { hash, stored, coding: coding.zstd };
 }
 
-/** Lets go of a copy of raw bytes that came with a job. */
+/** The raw bytes in memory of their own, verified. */
+function decodeStored({
+  hash,
+  stored,
+  rawBytes,
+}: Extract<ContentJob, { type: "decode" }>): Uint8Array<ArrayBuffer> | undefined {
+  // One that is longer than promised is told from one that fits.
+  const chunkSize = rawBytes + 64;
+  try {
+    const raw = zstdDecompressSync(stored, { chunkSize, maxOutputLength: rawBytes + 1 });
+    if (raw.length !== rawBytes || !digestEquals(digest(raw), hash)) return undefined;
+    // Small memory may lie in a pool that others use.
+    if (raw.buffer.byteLength !== chunkSize) return new Uint8Array(raw);
+    return new Uint8Array(raw.buffer, raw.byteOffset, raw.length);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Lets go of a copy of bytes that came with a job. */
 export function freeJob(job: ContentJob): void {
+  if (job.type === "decode") freeBytes(job.stored);
   if (job.type === "encode" && job.raw instanceof Uint8Array) freeBytes(job.raw);
 }
 
 /** What an answer may hand over instead of copying; hashes from the native library can't be. */
 export function transfersOf(answer: ContentAnswer): ArrayBuffer[] {
   if ("path" in answer) return [];
+  if ("raw" in answer) return answer.raw === undefined ? [] : [answer.raw.buffer];
   const views = "stored" in answer ? [answer.stored] : [answer.ends, answer.hashes];
   return views.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));
 }

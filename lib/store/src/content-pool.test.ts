@@ -59,6 +59,26 @@ describe("a content pool", () => {
     }
   });
 
+  test("decompresses what it compressed, and refuses what isn't that chunk", async () => {
+    const work = openContentPool(2);
+    try {
+      const raw = new Uint8Array(300_000).map((_, index) => index >> 9);
+      const hash = digest(raw);
+      const chunk = await work.encode(raw, hash);
+      expect(chunk.stored.length).toBeLessThan(raw.length);
+      expect(await work.decode(hash, chunk, raw.length)).toEqual(raw);
+      const damaged = expect.objectContaining({ code: "chunk_damaged" });
+      for (const bytes of [raw.length - 1, raw.length + 1])
+        await expect(work.decode(hash, chunk, bytes)).rejects.toEqual(damaged);
+      const other = digest(raw.subarray(1));
+      await expect(work.decode(other, chunk, raw.length)).rejects.toEqual(damaged);
+      const cut = { ...chunk, stored: chunk.stored.subarray(0, -1) };
+      await expect(work.decode(hash, cut, raw.length)).rejects.toEqual(damaged);
+    } finally {
+      await work.close();
+    }
+  });
+
   test("stores what is right beside what is wrong under the same name", async () => {
     const work = openContentPool(2);
     try {

@@ -19,7 +19,7 @@ import { freeBytes } from "@shoal/store/free-bytes";
 import { openReleaseFiles } from "@shoal/store/release-files";
 import { reuseFrom } from "@shoal/store/release-reuse";
 import { Lanes } from "@shoal/store/lanes";
-import { openContentPool } from "@shoal/store/content-pool";
+import { openContentPool, type ContentWork } from "@shoal/store/content-pool";
 import { readTree } from "@shoal/store/tree-reader";
 import { scanTree } from "@shoal/store/tree-scan";
 import { TreeStream } from "@shoal/store/tree-stream";
@@ -29,12 +29,10 @@ const lanesCount = 16;
 /** Of an input, in memory to be hashed: more than any cache holds. */
 const hashedBytesMax = 512 * mebibyte;
 
-async function chunk(input: string): Promise<Record<string, unknown>> {
+async function chunk(work: ContentWork, input: string): Promise<Record<string, unknown>> {
   const startedAt = performance.now();
   const cpu = process.cpuUsage();
-  const work = openContentPool();
   const manifest = await readTree(input, await scanTree(input), () => {}, { work });
-  await work.close();
   const { user, system } = process.cpuUsage(cpu);
   return {
     ...described(manifest),
@@ -61,11 +59,11 @@ async function hash(input: string): Promise<Record<string, unknown>> {
 }
 
 async function publish(
+  work: ContentWork,
   input: string,
   storeDir: string,
   manifestPath: string,
 ): Promise<Record<string, unknown>> {
-  const work = openContentPool();
   const store = await openChunkStore(await openDirectoryBlobs(storeDir), { work });
   const manifest = await readTree(
     input,
@@ -74,12 +72,12 @@ async function publish(
     { work, chunksInFlight: chunksInFlightMax },
   );
   await store.flush();
-  await work.close();
   await writeFile(manifestPath, encodeManifest(manifest));
   return { ...described(manifest), storedBytes: store.storedBytes };
 }
 
 async function update(
+  work: ContentWork,
   storeDir: string,
   manifestPath: string,
   dir: string,
@@ -87,7 +85,7 @@ async function update(
 ): Promise<Record<string, unknown>> {
   const manifest = decodeManifest(await readFile(manifestPath));
   // Nothing is read twice.
-  const config = { cacheBytesMax: 0 };
+  const config = { cacheBytesMax: 0, work };
   const store = await openChunkStore(await openDirectoryBlobs(storeDir), config);
   const files = await openReleaseFiles(dir, manifest);
   const reused = old === undefined ? undefined : await reuseFrom(files, [old]);
@@ -130,24 +128,24 @@ function described(manifest: Manifest): Record<string, unknown> {
 
 type Answer = Promise<Record<string, unknown>>;
 
-function run(args: readonly string[]): Answer {
+function run(args: readonly string[], work: ContentWork): Answer {
   const [action = "", first = "", second = "", third = "", fourth] = args;
   const actions: Readonly<Record<string, () => Answer>> = {
-    chunk: () => chunk(first),
+    chunk: () => chunk(work, first),
     hash: () => hash(first),
-    publish: () => publish(first, second, third),
-    update: () => update(first, second, third, fourth),
+    publish: () => publish(work, first, second, third),
+    update: () => update(work, first, second, third, fourth),
   };
   const found = actions[action];
   if (found === undefined) throw new Error(`no action ${action}`);
   return found();
 }
 
-async function serve(): Promise<void> {
+async function serve(work: ContentWork): Promise<void> {
   say({ ready: true });
   for await (const line of createInterface({ input: process.stdin })) {
     const cpu = process.cpuUsage();
-    const answer = await run(JSON.parse(line) as string[]);
+    const answer = await run(JSON.parse(line) as string[], work);
     const { user, system } = process.cpuUsage(cpu);
     say({
       ...answer,
@@ -163,6 +161,11 @@ function say(answer: Record<string, unknown>): void {
 
 /** Does what the command line says. */
 export async function runActions(args: readonly string[]): Promise<void> {
-  if (args[0] === "serve") await serve();
-  else say(await run(args));
+  const work = openContentPool();
+  try {
+    if (args[0] === "serve") await serve(work);
+    else say(await run(args, work));
+  } finally {
+    await work.close();
+  }
 }
