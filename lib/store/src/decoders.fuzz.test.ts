@@ -1,5 +1,5 @@
 // Every decoder of bytes that came from elsewhere, fed with damaged golden files: each either answers or
-// throws an error of ours, soon, and in memory that its limits bound. SLOW=1 makes it a million inputs.
+// throws an error of ours, soon, and in memory that its limits bound. SLOW=1 makes it a million inputs each.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { damaged } from "@shoal/core/damage.test-kit";
@@ -16,8 +16,10 @@ import { expect, test } from "vitest";
 import { decodePackRows, packEndBytes, packHeadBytes, packTailBytes } from "./pack-format.ts";
 import { decodeProgress, decodeSealed } from "./release-records.ts";
 
-const inputsCount = process.env["SLOW"] === "1" ? 1_000_000 : 20_000;
-const msMax = 500;
+/** For each decoder. */
+const count = process.env["SLOW"] === "1" ? 1_000_000 : 2000;
+/** What takes longer hangs, also on a machine that does much else. */
+const msMax = 10_000;
 const growthBytesMax = 256 * mebibyte;
 
 const fixtures = join(import.meta.dirname, "../../../test/fixtures");
@@ -113,13 +115,12 @@ function drain<Frame>(decoder: FrameDecoder<Frame>, bytes: Uint8Array): Frame[] 
 
 test.for(decoders.map((decoder) => [decoder.name, decoder] as const))(
   "%s that was damaged is refused or read, and nothing else happens",
-  { timeout: 10 * 60_000 },
+  { timeout: 20 * 60_000 },
   ([, { valid, decode }]) => {
     for (const bytes of valid) decode(bytes);
     const prng = new Prng(Date.now());
     const before = process.memoryUsage().rss;
     let refused = 0;
-    const count = Math.ceil(inputsCount / decoders.length);
     for (let input = 0; input < count; input += 1) {
       const bytes = damaged(valid[prng.below(valid.length)] ?? chunk, prng);
       const startedAt = performance.now();
