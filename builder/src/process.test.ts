@@ -138,8 +138,13 @@ async function until(what: string, holds: () => boolean): Promise<void> {
   }
 }
 
+/** A line of the build's own, in however many portions its log came. */
 const logged = (line: string) => (): boolean =>
-  calls.some(({ path, body }) => path.includes("/log") && body.includes(line));
+  calls
+    .filter(({ path }) => path.includes("/log"))
+    .map(({ body }) => body)
+    .join("")
+    .includes(`\n${line}\n`);
 
 /** Processes of this machine whose arguments are these. */
 function running(...args: string[]): number {
@@ -192,7 +197,7 @@ test("refuses a work folder that another builder uses", async () => {
 test("on SIGTERM lets the running build end, takes no other, and ends", async () => {
   buildCommand = "echo has started; sleep 8; exit 4";
   const builder = start(["--sandbox", "none"]);
-  await until("the build has started", logged("\nhas started"));
+  await until("the build has started", logged("has started"));
   builder.child.kill("SIGTERM");
   await until("it has said that it drains", () =>
     calls.some(({ path }) => path.endsWith("/drain")),
@@ -206,7 +211,7 @@ test("on SIGTERM lets the running build end, takes no other, and ends", async ()
 test("on SIGTERM without time to drain gives the running build back", async () => {
   buildCommand = "echo has started; sleep 12345";
   const builder = start(["--sandbox", "none", "--drain-ms", "0"]);
-  await until("the build has started", logged("\nhas started"));
+  await until("the build has started", logged("has started"));
   expect(running("sleep", "12345")).toBe(1);
   builder.child.kill("SIGTERM");
   expect(await builder.ended).toBe(0);
@@ -221,7 +226,7 @@ test("after kill -9, the next life ends and clears away what the last one left",
   buildCommand = "echo has started; touch mine; setsid sleep 12346; echo more";
   const workDir = join(root, "work");
   const killed = start(["--sandbox", "none"]);
-  await until("the build has started", logged("\nhas started"));
+  await until("the build has started", logged("has started"));
   killed.child.kill("SIGKILL");
   await killed.ended;
   expect(running("sleep", "12346")).toBe(1);
