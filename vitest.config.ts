@@ -11,6 +11,9 @@ const never = ["**/node_modules/**", "**/fixtures/**"];
 /** Files at a time: most of what they do is waiting, so that more than the default (cores - 1) pays. */
 const workers = 2;
 
+/** Of a test that takes a second on a machine of its own: it says that one hangs, and nothing of speed. */
+const unitMsMax = minuteMs / 2;
+
 /** `npm test` and nothing after it: then every project must have run something. */
 const isWhole = process.argv.slice(2).join(" ") === "run";
 
@@ -29,6 +32,7 @@ export default defineConfig({
           exclude: never,
           setupFiles: ["test/vitest/pure-core.ts"],
           maxWorkers: workers,
+          testTimeout: unitMsMax,
           sequence: { groupOrder: 1 },
         },
       },
@@ -38,6 +42,7 @@ export default defineConfig({
           include: ["**/src/**/*.test.ts"],
           exclude: [...never, "core/**", pgTests],
           maxWorkers: workers,
+          testTimeout: unitMsMax,
           sequence: { groupOrder: 1 },
         },
       },
@@ -47,6 +52,7 @@ export default defineConfig({
           include: ["test/repo/**/*.test.ts", "test/vitest/**/*.test.ts"],
           exclude: never,
           maxWorkers: workers,
+          testTimeout: unitMsMax,
           sequence: { groupOrder: 1 },
         },
       },
