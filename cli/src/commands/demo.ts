@@ -1,7 +1,6 @@
 // `shoal demo`: the whole path on one machine.
 import { ShoalError } from "@shoal/core/error";
 import { InvalidArgumentError, type Command } from "commander";
-import { runDemo } from "../demo/demo.ts";
 import { searchPath, type Environment } from "../environment.ts";
 import { demoLimits, type OwnProject } from "../demo/options.ts";
 
@@ -41,6 +40,8 @@ export function addDemoCommand(program: Command, environment: Environment): void
     .option("--prepare-host <host...>", "hosts that --prepare may reach: host or host:port")
     .option("--lock-file <path...>", "files that the result of --prepare depends on")
     .action(async (flags: DemoFlags) => {
+      // Only here: every other command would wait for what it brings along.
+      const { runDemo } = await import("../demo/demo.ts");
       process.exitCode = await runDemo({
         hosts: Math.max(flags.hosts, flags.regions),
         regions: flags.regions,
