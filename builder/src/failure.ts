@@ -116,7 +116,7 @@ function diskFull(breach: Breach): ShoalError {
 function users(code: string, message: string, hint?: string): ShoalError {
   return new ShoalError(code, message, {
     blame: "remote",
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }
 

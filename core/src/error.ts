@@ -9,7 +9,7 @@ export interface ShoalErrorOptions {
   /** Whether the same call may succeed later without anybody changing anything. */
   readonly retryable?: boolean;
   /** What a person should do next, as one sentence. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
   /** Facts for logs and for `application/problem+json`; never a secret. */
   readonly details?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;

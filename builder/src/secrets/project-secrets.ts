@@ -82,6 +82,6 @@ async function readSecret(path: string): Promise<Uint8Array> {
 function unusable(path: string, why: string, hint?: string): ShoalError {
   return new ShoalError(secretUnusable, `The builder's secret ${path} ${why}.`, {
     blame: "local",
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }

@@ -43,7 +43,6 @@ type LinkInput = Exclude<
 
 export class Swarm {
   readonly #state: SwarmState;
-  readonly #isSeeder: boolean;
   readonly #prng: Prng;
   readonly #downloads: Downloads;
   readonly #uploads: Uploads;
@@ -54,7 +53,6 @@ export class Swarm {
   #now: Millis = 0;
 
   constructor(config: SwarmConfig, prng: Prng) {
-    this.#isSeeder = config.seeder;
     this.#prng = prng.child(1);
     const state = new SwarmState(config, prng.child(2));
     this.#state = state;
@@ -72,7 +70,7 @@ export class Swarm {
     assert(now >= this.#now, "time doesn't go back");
     this.#now = now;
     this.#apply(input, now);
-    if (this.#isSeeder) this.#handout.deal(now);
+    this.#handout.deal(now);
     this.#downloads.pump(now);
     while (this.#uploads.next(now) !== undefined);
     if (this.#state.timers.take(timer.dial, now)) this.#candidates.dial(now);

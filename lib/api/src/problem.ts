@@ -43,8 +43,7 @@ export function callerRefusal(error: unknown): unknown {
   if (!(error instanceof ShoalError)) return error;
   const { code, message, blame, retryable, hint, cause } = error;
   const details = { ...error.details, ...ofCaller };
-  const options = { blame, retryable, details, cause };
-  return new ShoalError(code, message, hint === undefined ? options : { ...options, hint });
+  return new ShoalError(code, message, { blame, retryable, hint, details, cause });
 }
 
 /** Whether an answer says that the caller isn't believed. */
@@ -104,7 +103,7 @@ export function errorOfAnswer(status: number, body: unknown): ShoalError {
   return new ShoalError(code, `${detail ?? title}${faults === "" ? "" : ` ${faults}`}`, {
     blame,
     retryable,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
     details: { ...details, status, requestId, ...(issues === undefined ? {} : { issues }) },
   });
 }

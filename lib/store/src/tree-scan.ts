@@ -141,6 +141,6 @@ function refused(path: string, problem: string, hint?: string): ShoalError {
   return new ShoalError("tree_refused", `artifact refused: ${quote(path)} ${problem}`, {
     blame: "remote",
     details: { path },
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }

@@ -117,6 +117,6 @@ function explain(error: unknown): unknown {
   return new ShoalError(code, message, {
     blame: "remote",
     cause: error,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }
