@@ -16,7 +16,7 @@ export async function successfulBranchBuilds(
     join environments e on e.name = s.environment and e.deploys_branch is not null
     join lateral (
       select id from builds where project = s.project and branch = e.deploys_branch
-        and state = 'SUCCEEDED' order by id desc limit 1) b on b.id > s.auto_build
+        and state = 'SUCCEEDED' and id > s.auto_build order by id desc limit 1) b on true
     order by s.environment, s.name`;
 }
 
@@ -62,7 +62,7 @@ export async function promotionsDue(
       and r.id = s.current_release
     join lateral (
       select id from builds where project = t.project and artifact = r.artifact
-        and state = 'SUCCEEDED' order by id desc limit 1) b on b.id > t.auto_build
+        and state = 'SUCCEEDED' and id > t.auto_build order by id desc limit 1) b on true
     where e.promotes_after_ms is not null and not exists (
       select from releases c where c.environment = t.environment and c.service = t.name
         and c.id = t.current_release and c.artifact = r.artifact)

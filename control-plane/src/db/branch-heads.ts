@@ -23,7 +23,7 @@ export async function takeDueProjects(
     returning p.name as project, p.remote_url as "remoteUrl", p.branches`;
 }
 
-/** Those of the commits that have no build, however it ended. */
+/** Those of the commits that have no build, however it ended. Asked of each of the two indexes of commits. */
 export async function commitsWithoutBuild(
   queries: Queries,
   project: string,
@@ -32,6 +32,10 @@ export async function commitsWithoutBuild(
   const rows = await queries<{ commit: string }[]>`
     select c.commit from unnest(${commits as string[]}::text[]) as c (commit)
     where not exists (
-      select from builds b where b.project = ${project} and b.commit_id = c.commit)`;
+      select from builds b where b.project = ${project} and b.commit_id = c.commit
+        and b.state in ('QUEUED', 'BUILDING', 'REPLICATING', 'SUCCEEDED') and not b.forced)
+    and not exists (
+      select from builds b where b.project = ${project} and b.commit_id = c.commit and (b.forced
+        or b.state not in ('QUEUED', 'BUILDING', 'REPLICATING', 'SUCCEEDED')))`;
   return rows.map((row) => row.commit);
 }

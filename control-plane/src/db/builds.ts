@@ -118,20 +118,26 @@ export async function findBuilds(
   return new Map(rows.map(buildOf).map((found) => [found.id, found]));
 }
 
-/** The newest first. */
+/**
+ * The newest first. A project's are asked for as a range of (project, id), in that order: equality would
+ * let Postgres walk along the primary key past all other projects' builds when it thinks them few.
+ */
 export async function listBuilds(
   queries: Queries,
   query: PageQuery & { readonly project?: string | undefined },
 ): Promise<Page<Build>> {
-  const [before = 2_147_483_647] = readCursor(query.cursor, idKey) ?? [];
+  const { project, limit, cursor } = query;
+  const [before = 2_147_483_647] = readCursor(cursor, idKey) ?? [];
+  const those =
+    project === undefined
+      ? queries`b.id < ${before} order by b.id desc`
+      : queries`(b.project, b.id) < (${project}, ${before}) and b.project >= ${project}
+        order by b.project desc, b.id desc`;
   const rows = await queries<Record<string, unknown>[]>`
-    select ${columns(queries)} from builds b
-    where b.id < ${before}
-      and ${query.project === undefined ? queries`true` : queries`b.project = ${query.project}`}
-    order by b.id desc limit ${query.limit + 1}`;
+    select ${columns(queries)} from builds b where ${those} limit ${limit + 1}`;
   return pageOf(
     rows.map(buildOf),
-    query.limit,
+    limit,
     (row) => [row.id],
     (row) => row,
   );

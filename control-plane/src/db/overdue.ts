@@ -10,16 +10,20 @@ export interface HeldBuild {
   readonly holder: string;
 }
 
-/** Leases of builders that were silent for this long. Whoever ends one looks again. */
+/**
+ * Leases of builders that were silent for this long. Whoever ends one looks again. Builds are looked up
+ * one by one: a join would read all that there are, when Postgres thinks that many leases are silent.
+ */
 export async function silentLeases(
   queries: Queries,
   silentForMs: number,
   limit: number,
 ): Promise<HeldBuild[]> {
   return queries<HeldBuild[]>`
-    select l.build, l.fence::text, b.attempt, l.builder, l.holder from leases l join builds b on b.id = l.build
-    where l.beat_at < now() - ${silentForMs} * interval '1 millisecond'
-    order by l.beat_at limit ${limit}`;
+    select l.build, l.fence::text, l.builder, l.holder,
+      (select b.attempt from builds b where b.id = l.build) as attempt
+    from (select * from leases where beat_at < now() - ${silentForMs} * interval '1 millisecond'
+      order by beat_at limit ${limit}) l`;
 }
 
 /** What a builder holds; it has at most one build. */
