@@ -3,7 +3,12 @@ import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ShoalError } from "@shoal/core/error";
-import { migrationMsMax, trustLookMs, trustStateBytesMax } from "@shoal/core/limits";
+import {
+  callsTogetherStatementsMax,
+  migrationMsMax,
+  trustLookMs,
+  trustStateBytesMax,
+} from "@shoal/core/limits";
 import { type RolloutPolicy, defaultRolloutPolicy } from "@shoal/core/rollout/rollout-policy";
 import { processSources } from "@shoal/daemon/config";
 import { type DaemonContext, runDaemon } from "@shoal/daemon/daemon";
@@ -53,8 +58,7 @@ await runDaemon("control-plane", async (context) => {
   const adminTokenHash = await loadAdminTokenHash(config.adminTokenFile);
   const url = await databaseUrl(config, context);
   const version = await migrateFirst(url);
-  const database = openDatabase(url, config.databaseConnectionsMax);
-  lifecycle.defer("database", () => database.end({ timeout: 5 }));
+  const { database, claims } = openPools(url, config.databaseConnectionsMax, context);
   const watermark = watermarkFile(join(config.stateDir, "database-watermark.json"));
   const adopt = oneAtATime(() => adoptDatabase({ database, watermark, log }));
   await adopt();
@@ -78,7 +82,7 @@ await runDaemon("control-plane", async (context) => {
     logs: logDir === null ? null : await openDirectoryBlobs(logDir),
     grants: new IngestGrants(authority),
     home: new HomeSeeder(database),
-    calls: new QueueCalls(database),
+    calls: new QueueCalls(database, claims),
     sources: new BuildSources(database),
     streams: new LogStreams(),
     depth: new QueueDepth(database),
@@ -110,6 +114,17 @@ await runDaemon("control-plane", async (context) => {
 
 function policyOf({ bakeMs, prepareMs, waveMs }: ControlPlaneConfig): RolloutPolicy {
   return { ...defaultRolloutPolicy, bakeMs, prepareMs, waveMs };
+}
+
+/** Claims have connections for themselves, where there are enough. */
+function openPools(url: string, max: number, { lifecycle }: DaemonContext) {
+  const ofClaims = max < 4 * callsTogetherStatementsMax ? 0 : callsTogetherStatementsMax;
+  const database = openDatabase(url, max - ofClaims);
+  const claims = ofClaims === 0 ? database : openDatabase(url, ofClaims);
+  lifecycle.defer("database", async () => {
+    await Promise.all([database, claims].map((pool) => pool.end({ timeout: 5 })));
+  });
+  return { database, claims };
 }
 
 /** The database that was configured, or one of our own. */

@@ -276,6 +276,8 @@ export const testReportPatternsMax = 32;
 export const callsTogetherMax = 64;
 /** How long later calls wait for the statement of earlier ones before they get one of their own. */
 export const callsTogetherSlowMs = 50;
+/** Statements of one kind that may be under way at once, when earlier ones take long. */
+export const callsTogetherStatementsMax = 4;
 /** Calls of one kind that wait for the database; more are refused and come again. */
 export const callsWaitingMax = 10_000;
 /** Builds of which a control plane remembers project and commit. */

@@ -1,24 +1,29 @@
 // Builders as they describe themselves when they ask for work.
 import type { Queries } from "./connection.ts";
 
-export interface BuilderFacts {
+export type Load = Readonly<Record<string, number>>;
+
+/** One of several builders that have the same labels. */
+export interface BuilderNote {
   readonly name: string;
   readonly holder: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly load: Readonly<Record<string, number>> | null;
+  readonly load: Load | null;
 }
 
-/** Writes only what changed, or that the builder was heard of a while ago. */
-export async function noteBuilder(queries: Queries, builder: BuilderFacts): Promise<void> {
-  const load = builder.load === null ? null : queries.json(builder.load);
-  await queries`
-    insert into builders (name, holder, labels, load)
-    values (${builder.name}, ${builder.holder}, ${queries.json(builder.labels)}, ${load})
-    on conflict (name) do update set holder = excluded.holder, labels = excluded.labels,
-      load = excluded.load, draining = false, seen_at = now()
-    where builders.seen_at < now() - interval '5 seconds' or builders.labels <> excluded.labels
-      or builders.holder <> excluded.holder or builders.draining`;
-}
+/** Writes down who asks for work: only what changed, or that a builder was heard of a while ago. */
+export const noteBuilders = (
+  queries: Queries,
+  notes: readonly BuilderNote[],
+  labels: Readonly<Record<string, string>>,
+) => queries`
+  insert into builders (name, holder, labels, load)
+  select n.name, n.holder, ${queries.json(labels)}, n.load
+  from jsonb_to_recordset(${queries.json(notes as never)}) as n (name text, holder text, load jsonb)
+  order by n.name
+  on conflict (name) do update set holder = excluded.holder, labels = excluded.labels,
+    load = excluded.load, draining = false, seen_at = now()
+  where builders.seen_at < now() - interval '5 seconds' or builders.labels <> excluded.labels
+    or builders.holder <> excluded.holder or builders.draining`;
 
 /** Writes down that a builder takes no more builds; asking for one takes it back. */
 export async function noteDraining(queries: Queries, name: string, holder: string): Promise<void> {
@@ -29,7 +34,7 @@ export async function noteDraining(queries: Queries, name: string, holder: strin
 export async function noteLoad(
   queries: Queries,
   lease: { readonly build: number; readonly fence: string },
-  load: Readonly<Record<string, number>>,
+  load: Load,
   olderThanMs: number,
 ): Promise<void> {
   await queries`

@@ -4,7 +4,8 @@
 // below its cap, and that no other claim has locked at that moment. A build that is tried again keeps
 // its place.
 import type { Project } from "@shoal/api/control-plane";
-import type { Queries } from "./connection.ts";
+import { type BuilderNote, type Load, noteBuilders } from "./builders.ts";
+import type { Fragment, Queries } from "./connection.ts";
 
 export interface Claim {
   readonly build: number;
@@ -25,10 +26,12 @@ export interface Claimant {
   /** Name of the token that asks: the fence is good for nobody else. */
   readonly holder: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** As it says itself; absent: it isn't to be written down as a builder. */
+  readonly load?: Load | null;
 }
 
 /** One of several builders with the same labels. */
-export interface Claiming extends Omit<Claimant, "labels"> {
+export interface Claiming extends Pick<Claimant, "builder" | "holder"> {
   /** Of its last lease that is known: none before it is alive. "0" when none is known. */
   readonly after: string;
 }
@@ -63,15 +66,23 @@ const wholeQueue = { lane: -32_768, tag: Number.MIN_SAFE_INTEGER };
 
 /**
  * Takes the next build for each of several builders with the same labels, in their order: one statement,
- * so that every claim leaves a lease and an attempt behind or none does.
+ * so that every claim leaves a lease and an attempt behind or none does. `notes`: those of them, each
+ * once, that are to be written down, in the same statement and commit.
  */
 export async function claimNext(
   queries: Queries,
   claimants: readonly Claiming[],
-  labels: Claimant["labels"],
+  {
+    labels,
+    notes,
+  }: { readonly labels: Claimant["labels"]; readonly notes: readonly BuilderNote[] },
   from: QueuePlace | null,
 ): Promise<ClaimAnswer[]> {
-  return take(queries, claimants, labels, from ?? wholeQueue, null);
+  const also =
+    notes.length === 0
+      ? queries``
+      : queries`with noted as (${noteBuilders(queries, notes, labels)})`;
+  return take(queries, claimants, { labels, also }, from ?? wholeQueue, null);
 }
 
 /**
@@ -83,14 +94,21 @@ export async function claimCapped(
   claimant: Claiming & Pick<Claimant, "labels">,
   project: string,
 ): Promise<ClaimAnswer> {
-  const [answer] = await take(queries, [claimant], claimant.labels, wholeQueue, project);
+  const { labels } = claimant;
+  const [answer] = await take(
+    queries,
+    [claimant],
+    { labels, also: queries`` },
+    wholeQueue,
+    project,
+  );
   return answer ?? { type: "nothing" };
 }
 
 async function take(
   queries: Queries,
   claimants: readonly Claiming[],
-  labels: Claimant["labels"],
+  { labels, also }: { readonly labels: Claimant["labels"]; readonly also: Fragment },
   from: QueuePlace,
   project: string | null,
 ): Promise<ClaimAnswer[]> {
@@ -98,6 +116,7 @@ async function take(
   const holders = claimants.map(({ holder }) => holder);
   const after = claimants.map((claimant) => claimant.after);
   const rows = await queries<TurnRow[]>`
+    ${also}
     select turn, adopted, holding, build, attempt, fence::text, project, commit, lane, tag, at, source
     from claim_builds(${builders}, ${holders}, ${after}::text[]::bigint[], ${queries.json(labels)},
       ${from.lane}, ${from.tag}, ${project})`;

@@ -12,6 +12,8 @@ type OwnTypes = { readonly bigint: number };
 export type Database = postgres.Sql<OwnTypes>;
 /** The pool or a transaction of it: what a statement needs. */
 export type Queries = postgres.ISql<OwnTypes>;
+/** A part of a statement. */
+export type Fragment = postgres.PendingQuery<postgres.Row[]>;
 
 const int8Oid = 20;
 const readOnlyTransaction = "25006";

@@ -4,7 +4,7 @@ import { ShoalError } from "@shoal/core/error";
 import { builderLoadNotedMs, leaseMs } from "@shoal/core/limits";
 import type { z } from "zod";
 import type { LeaseProof } from "../db/build-queue.ts";
-import { noteBuilder, noteDraining, noteLoad } from "../db/builders.ts";
+import { noteDraining, noteLoad } from "../db/builders.ts";
 import type { Claim, ClaimAnswer, Claimant } from "../db/claims.ts";
 import type { Database } from "../db/connection.ts";
 import { leaseOfBuilder } from "../db/overdue.ts";
@@ -37,10 +37,8 @@ export async function leaseBuild(
   // A build that nobody could take in isn't taken from the queue.
   const { region, ...seeder } = await deps.home.find();
   const { builder, labels, load } = input;
-  const facts = { name: builder, holder, labels, load: load ?? null };
-  if (deps.calls.places.noted(facts)) await noteBuilder(deps.database, facts);
   const look = async (): Promise<Lease | undefined> => {
-    const claim = await claimBuild(deps, { builder, holder, labels });
+    const claim = await claimBuild(deps, { builder, holder, labels, load: load ?? null });
     if (claim === null) return undefined;
     if (signal.aborted) {
       // Nobody is there to hear of it any more.

@@ -2,6 +2,7 @@
 // asked for, claimed, kept and ended. What each of them guarantees is said in the folder with the SQL.
 import type { Build } from "@shoal/api/control-plane";
 import type { BuildState } from "@shoal/core/build/state";
+import type { BuilderNote } from "../db/builders.ts";
 import {
   type AttemptEnd,
   type KeptLease,
@@ -26,13 +27,19 @@ import { Together } from "./together.ts";
 export class QueueCalls {
   readonly places: QueuePlaces = new QueuePlaces();
   readonly #database: Database;
+  readonly #claimsDatabase: Database;
   readonly #claims: Together<Claimant, ClaimAnswer | "busy">;
   readonly #beats: Together<LeaseProof, KeptLease | null>;
   readonly #ends: Together<LeaseEnd, BuildState | null>;
   readonly #starts: Together<NewBuild, Build | undefined>;
 
-  constructor(database: Database) {
+  /**
+   * `claims`: the pool of claims, of few connections. Each plans the claim anew whenever one of its tables
+   * was vacuumed, once a minute on a busy queue, which takes longer than the claim.
+   */
+  constructor(database: Database, claims: Database = database) {
     this.#database = database;
+    this.#claimsDatabase = claims;
     this.#claims = new Together((claimants, labels) => this.#claim(claimants, labels), wasRefused);
     this.#beats = new Together((leases) => extendLeases(database, leases), wasRefused);
     this.#ends = new Together((ends) => this.#end(ends), wasRefused);
@@ -77,7 +84,9 @@ export class QueueCalls {
     const startMs = performance.now();
     const claiming = claimants.map((claimant) => this.#claiming(claimant));
     const labels = asked[0]?.labels ?? {};
-    const answers = await claimNext(this.#database, claiming, labels, from);
+    const answers = await this.#noting(claimants, (notes) =>
+      claimNext(this.#claimsDatabase, claiming, { labels, notes }, from),
+    );
     const given = new Map(claimants.map((claimant, index) => [claimant, answers[index]]));
     for (const [{ builder }, answer] of given) this.#note(builder, answer);
     const place = answers.find((answer) => answer.type === "claimed")?.place;
@@ -94,6 +103,23 @@ export class QueueCalls {
       this.places.forget();
       return "busy";
     });
+  }
+
+  /** Calls with those that are to be written down. */
+  async #noting<Answer>(
+    claimants: readonly Claimant[],
+    claim: (notes: readonly BuilderNote[]) => Promise<Answer>,
+  ): Promise<Answer> {
+    const notes = claimants.flatMap((claimant) => {
+      const { builder: name, holder, load } = claimant;
+      return load !== undefined && this.places.noted(claimant) ? [{ name, holder, load }] : [];
+    });
+    try {
+      return await claim(notes);
+    } catch (error) {
+      for (const { name } of notes) this.places.unnoted(name);
+      throw error;
+    }
   }
 
   #claiming({ builder, holder, labels }: Claimant): Claiming & Claimant {

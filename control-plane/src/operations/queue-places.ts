@@ -2,8 +2,7 @@
 // stay in its index as long as anybody has an old snapshot open; every now and then the whole queue is
 // looked at.
 import { builderNotedMs, queueLookMs, queueLookMsMax } from "@shoal/core/limits";
-import type { BuilderFacts } from "../db/builders.ts";
-import type { QueuePlace } from "../db/claims.ts";
+import type { Claimant, QueuePlace } from "../db/claims.ts";
 
 /** A look at the whole queue is followed by so many times its length without one, `queueLookMsMax` at most. */
 const queueLookPauses = 20;
@@ -34,13 +33,18 @@ export class QueuePlaces {
   readonly #noted = new Map<string, { readonly text: string; readonly untilMs: number }>();
 
   /** Whether a builder is to be written down: it is new, has changed, or was last noted a while ago. */
-  noted(builder: BuilderFacts): boolean {
-    const text = JSON.stringify([builder.holder, builder.labels]);
-    const known = this.#noted.get(builder.name);
+  noted({ builder, holder, labels }: Claimant): boolean {
+    const text = JSON.stringify([holder, labels]);
+    const known = this.#noted.get(builder);
     if (known?.text === text && known.untilMs > performance.now()) return false;
     if (this.#noted.size >= 10_000) this.#noted.clear();
-    this.#noted.set(builder.name, { text, untilMs: performance.now() + builderNotedMs });
+    this.#noted.set(builder, { text, untilMs: performance.now() + builderNotedMs });
     return true;
+  }
+
+  /** It wasn't written down after all. */
+  unnoted(builder: string): void {
+    this.#noted.delete(builder);
   }
 
   readonly #fences = new Map<string, string>();

@@ -2,7 +2,12 @@
 // commit, a round trip and a plan for many cost hardly more than for one. Who comes alone goes at once,
 // so that nobody waits for company.
 import { ShoalError } from "@shoal/core/error";
-import { callsTogetherMax, callsTogetherSlowMs, callsWaitingMax } from "@shoal/core/limits";
+import {
+  callsTogetherMax,
+  callsTogetherSlowMs,
+  callsTogetherStatementsMax,
+  callsWaitingMax,
+} from "@shoal/core/limits";
 
 /** Answers one output for each input, in their order; all of it happens, or it throws and nothing did. */
 export type Work<Input, Output> = (
@@ -21,9 +26,6 @@ interface Lane<Input, Output> {
   underWay: number;
   timer: NodeJS.Timeout | null;
 }
-
-/** Statements of one kind that may be under way at once, when earlier ones take long. */
-const statementsMax = 4;
 
 /**
  * One kind of call. Calls of different keys never share a statement. A batch that the database refuses
@@ -61,7 +63,7 @@ export class Together<Input, Output> {
 
   /** Begins with what waits, unless one is under way that has only just begun. */
   #next(key: string, lane: Lane<Input, Output>): void {
-    const isFree = lane.timer === null && lane.underWay < statementsMax;
+    const isFree = lane.timer === null && lane.underWay < callsTogetherStatementsMax;
     if (lane.underWay > 0 && !isFree) return;
     if (lane.timer !== null) clearTimeout(lane.timer);
     lane.timer = null;
