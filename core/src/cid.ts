@@ -8,6 +8,7 @@ import { remoteError } from "./error.ts";
 import { isArtifactCid, type ArtifactCid } from "./ids.ts";
 
 const dagCborCode = 0x71;
+const rawCode = 0x55;
 const blake3Code = 0x1e;
 const sha256Code = 0x12;
 
@@ -19,6 +20,11 @@ export function cidOf(bytes: Uint8Array): ArtifactCid {
 /** The CID whose manifest has this BLAKE3-256 hash. */
 export function cidOfHash(hash: Uint8Array): ArtifactCid {
   return CID.createV1(dagCborCode, multihash.create(blake3Code, hash)).toString();
+}
+
+/** The CID of bytes that aren't a manifest; in the shape of an artifact's, and never equal to one. */
+export function rawCidOf(bytes: Uint8Array): ArtifactCid {
+  return CID.createV1(rawCode, multihash.create(blake3Code, digest(bytes))).toString();
 }
 
 /** The 32-byte BLAKE3 hash in a CID. Throws `cid_invalid` for any other kind or spelling of CID. */

@@ -24,6 +24,14 @@ export const artifactBytesMax = 16 * gibibyte;
 export const artifactEntriesMax = 500_000;
 /** Largest encoded manifest that is read from anywhere. */
 export const manifestBytesMax = 64 * mebibyte;
+/** A longer manifest reaches hosts in blocks through the swarm, not whole from a seeder: for artifacts beyond some 2 GB. */
+export const manifestWholeBytesMax = 256 * kibibyte;
+/** Size of such a block, the last one may be shorter; a list of all blocks' hashes then has at most 32 KiB. */
+export const manifestBlockBytes = 64 * kibibyte;
+/** Largest list of a manifest's blocks: a hash for each, and what is around them. */
+export const manifestBlocksBytesMax = 64 * kibibyte;
+/** How long a host waits for a manifest's next block before it takes the whole one from a seeder. */
+export const manifestStillMsMax = 10_000;
 /** Longest path in a manifest, and longest component of one, in bytes of UTF-8 (Linux's own limits). */
 export const pathBytesMax = 4095;
 export const pathComponentBytesMax = 255;

@@ -11,6 +11,7 @@ import { hostReport, type HostGoals, type HostReport } from "@shoal/api/seeder";
 import { ShoalError } from "@shoal/core/error";
 import { cidOf } from "@shoal/core/cid";
 import type { Manifest } from "@shoal/core/content/manifest";
+import { blockAt, blocksOf, isInBlocks } from "@shoal/core/content/manifest-blocks";
 import { decodeManifest, encodeManifest } from "@shoal/core/content/manifest-codec";
 import { digest } from "@shoal/core/digest";
 import type { Waits } from "@shoal/core/swarm/waits-for";
@@ -133,6 +134,13 @@ export class TestRegion {
     return artifact;
   }
 
+  /** A chunk of an artifact, or a block of its manifest. */
+  chunk(cid: ArtifactCid, index: number, isBlock: boolean): Uint8Array {
+    const artifact = this.artifacts.get(cid);
+    if (artifact !== undefined && isBlock) return blockAt(artifact.manifestBytes, index, 1);
+    return artifact?.chunks[index] ?? new Uint8Array();
+  }
+
   statement(cid: ArtifactCid, project = "web"): Envelope {
     return signStatement(this.signers.builder, {
       project,
@@ -232,7 +240,12 @@ async function answerOf(
   }
   const artifact = kind === "artifacts" ? region.artifacts.get(cid) : undefined;
   if (artifact === undefined) return problem(404, "not_found");
-  if (what === "manifest") return { status: 200, body: artifact.manifestBytes };
+  if (what === "manifest") {
+    const isLong =
+      searchParams.get("blocks") === "true" && isInBlocks(artifact.manifestBytes.length);
+    const body = isLong ? blocksOf(artifact.manifestBytes).encoded : artifact.manifestBytes;
+    return { status: 200, body };
+  }
   if (what === "announce") return { status: 200, body: { peers: region.peers, againMs: 250 } };
   return { status: 200, body: region.statements.get(cid) ?? {} };
 }
@@ -323,7 +336,7 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses" | "findP
     return [];
   }
 
-  join({ cid, manifest, storage }: Parameters<PeerNode["join"]>[0]): Membership {
+  join({ cid, partOf, manifest, storage }: Parameters<PeerNode["join"]>[0]): Membership {
     this.joined.push(cid);
     this.storages.set(cid, storage);
     const has = storage.heldChunks();
@@ -339,7 +352,7 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses" | "findP
         for (const chunk of missing) {
           while (this.allow <= moved && !isGone) await new Promise(setImmediate);
           if (isGone) throw new Error("left");
-          const content = this.#region.artifacts.get(cid)?.chunks[chunk] ?? new Uint8Array();
+          const content = this.#region.chunk(partOf ?? cid, chunk, partOf !== undefined);
           await storage.writeRun(chunk, 1, content);
           moved += 1;
           bytes += content.length;

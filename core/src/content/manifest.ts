@@ -26,22 +26,26 @@ export interface LinkEntry {
 
 export type ManifestEntry = FileEntry | DirectoryEntry | LinkEntry;
 
+/** What a swarm needs to know of what it moves: a stream of bytes in chunks, each named by its hash. */
+export interface ChunkList {
+  readonly bytes: Bytes;
+  /** 32 bytes a chunk, in stream order. */
+  readonly chunkHashes: Uint8Array;
+  /** Byte length of each chunk, in stream order; their sum is `bytes`. */
+  readonly chunkBytes: Uint32Array;
+}
+
 /** A decoded and checked manifest. Invariant: file sizes and chunk sizes have the same sum, `bytes`. */
-export interface Manifest {
+export interface Manifest extends ChunkList {
   /** A single file is a tree of one entry whose path is its base name. */
   readonly kind: "file" | "tree";
   /** Sorted by the bytes of the path; every path once; parents of entries are directories or not listed. */
   readonly entries: readonly ManifestEntry[];
-  readonly bytes: Bytes;
-  /** 32 bytes a chunk, in stream order. */
-  readonly chunkHashes: Uint8Array;
-  /** Byte length of each chunk, in stream order. */
-  readonly chunkBytes: Uint32Array;
 }
 
 /** A chunk's hash, in the manifest's own memory. */
 export function chunkHashOf(
-  { chunkHashes }: Pick<Manifest, "chunkHashes">,
+  { chunkHashes }: Pick<ChunkList, "chunkHashes">,
   chunk: ChunkIndex,
 ): Uint8Array {
   return chunkHashes.subarray(chunk * digestBytes, (chunk + 1) * digestBytes);

@@ -3,7 +3,7 @@
 import { pieceBytesTargetMax, pieceBytesTargetMin, piecesTarget } from "../limits.ts";
 import { assert } from "../error.ts";
 import type { Bytes, ChunkIndex, PieceIndex } from "../units.ts";
-import type { Manifest } from "./manifest.ts";
+import type { ChunkList } from "./manifest.ts";
 
 /** Where chunks and pieces lie in the artifact's byte stream. */
 export interface PieceMap {
@@ -20,7 +20,7 @@ export interface PieceMap {
 }
 
 /** Linear in the number of chunks; 16 bytes of memory a chunk. */
-export function derivePieces(manifest: Pick<Manifest, "bytes" | "chunkBytes">): PieceMap {
+export function derivePieces(manifest: Pick<ChunkList, "bytes" | "chunkBytes">): PieceMap {
   const { chunkBytes } = manifest;
   const aim = pieceAim(manifest.bytes);
   const offsets = new Float64Array(chunkBytes.length + 1);

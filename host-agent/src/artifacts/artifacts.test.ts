@@ -1,7 +1,12 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmod, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { cidOf } from "@shoal/core/cid";
+import { blocksOf } from "@shoal/core/content/manifest-blocks";
+import { encodeManifest } from "@shoal/core/content/manifest-codec";
+import { digest } from "@shoal/core/digest";
 import type { ArtifactCid } from "@shoal/core/ids";
+import { countBits } from "@shoal/core/swarm/bitfield";
 import type { Release } from "@shoal/core/rollout/release";
 import { createCertificate } from "@shoal/trust/certificate";
 import { createKey } from "@shoal/trust/key-file";
@@ -74,6 +79,24 @@ async function openHost(oldBytesMax = 1_000_000_000, parent?: string): Promise<H
       host.artifacts = await open();
     },
   });
+}
+
+/** A small tree with a manifest that travels in blocks: its links have long targets. */
+function makeLongArtifact(): TestArtifact {
+  const chunk = Buffer.from("hello");
+  const links = Array.from({ length: 100 }, (_, index) => ({
+    type: "link" as const,
+    path: `link-${String(index).padStart(3, "0")}`,
+    target: `${"folder/".repeat(500)}${index}`,
+  }));
+  const manifestBytes = encodeManifest({
+    kind: "tree",
+    entries: [...links, { type: "file", path: "program", mode: 0o755, bytes: chunk.length }],
+    bytes: chunk.length,
+    chunkHashes: digest(chunk),
+    chunkBytes: Uint32Array.of(chunk.length),
+  });
+  return { cid: cidOf(manifestBytes), manifestBytes, chunks: [chunk] };
 }
 
 const a = makeArtifact(100, 20);
@@ -158,10 +181,47 @@ describe("fetching", { timeout: 30_000 }, () => {
     const host = await openHost();
     host.region.add(a);
     host.seeder.answer = (path) =>
-      path.endsWith("/manifest") ? { status: 200, body: b.manifestBytes } : undefined;
+      path.includes("/manifest") ? { status: 200, body: b.manifestBytes } : undefined;
     host.artifacts.want([of(a)]);
     await eventually(() => host.told.includes("failed a manifest_mismatch"));
     expect(host.swarm.joined).toEqual([]);
+  });
+
+  test("takes a long manifest in blocks from the swarm, and serves them from disk afterwards", async () => {
+    const host = await openHost();
+    const long = host.region.add(makeLongArtifact());
+    host.artifacts.want([of(long)]);
+    await eventually(isHeld(host, long));
+    const { name, bytes, chunkBytes } = blocksOf(long.manifestBytes);
+    expect(host.swarm.joined).toEqual([name, long.cid]);
+    expect(host.seeder.asked.some((path) => path.endsWith("/manifest"))).toBe(false);
+    const into = Buffer.alloc(bytes);
+    await host.swarm.storages.get(name)?.readRun(0, chunkBytes.length, into);
+    expect(into.equals(long.manifestBytes)).toBe(true);
+
+    await host.restart();
+    host.artifacts.want([of(long)]);
+    await eventually(isHeld(host, long));
+    expect(host.swarm.joined).toEqual([name, long.cid]);
+    const held = host.swarm.storages.get(name)?.heldChunks() ?? new Uint8Array();
+    expect(countBits(held)).toBe(chunkBytes.length);
+    await writeFile(join(host.dir, long.cid, "manifest"), new Uint8Array(bytes));
+    const read = host.swarm.storages.get(name)?.readRun(0, chunkBytes.length, into);
+    await expect(read).rejects.toMatchObject({ code: "chunk_withdrawn" });
+    host.artifacts.want([]);
+    await eventually(() => host.swarm.left.includes(name));
+  });
+
+  test("takes a long manifest whole from a seeder when its list of blocks was false", async () => {
+    const host = await openHost();
+    const long = host.region.add(makeLongArtifact());
+    const lie = blocksOf(Uint8Array.from([...long.manifestBytes, 0]));
+    host.seeder.answer = (path) =>
+      path.includes("blocks=") ? { status: 200, body: lie.encoded } : undefined;
+    host.artifacts.want([of(long)]);
+    await eventually(isHeld(host, long));
+    expect(host.seeder.asked.filter((path) => path.endsWith("/manifest"))).toHaveLength(1);
+    expect(host.swarm.left).toEqual([lie.name]);
   });
 
   test("goes on after a restart with what it had", async () => {

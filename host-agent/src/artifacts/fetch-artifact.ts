@@ -2,18 +2,16 @@
 // already, the rest from the swarm, then sealed. What arrived stays: a fetch that ended goes on. An
 // artifact that is whole on disk is read through once before it counts.
 import type { Envelope } from "@shoal/api/names";
-import type { Manifest } from "@shoal/core/content/manifest";
-import { decodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
-import { remoteError, ShoalError } from "@shoal/core/error";
+import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
 import type { Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
 import { openReleaseFiles, type ReleaseFiles } from "@shoal/store/release-files";
-import { readReleaseManifest } from "@shoal/store/release-records";
 import { reuseFrom } from "@shoal/store/release-reuse";
 import { verifyStatement } from "@shoal/trust/statement";
 import type { TrustDocument } from "@shoal/trust/trust-document";
 import type { Seeders } from "../seeders.ts";
 import { startAnnouncing, type Announcing } from "./announcing.ts";
+import { fetchManifest } from "./fetch-manifest.ts";
 import type { FetchRoom } from "./fetch-room.ts";
 import { keepCheckpoints, pauseFor } from "./checkpointing.ts";
 
@@ -68,10 +66,17 @@ export async function beginArtifact(
 ): Promise<FetchedArtifact> {
   const { cid, directory, reuseDirectories, priority, onWithdrawn } = request;
   for (const project of request.projects) await verifyOrigin(deps, cid, project, signal);
-  const manifest =
-    (await manifestOnDisk(directory, cid)) ?? (await fetchManifest(deps, cid, signal));
+  const fetched = await fetchManifest(deps, request, signal);
+  const { manifest } = fetched;
   const reservedBytes = deps.room.missingBytes;
-  const files = await openReleaseFiles(directory, manifest, { onWithdrawn, reservedBytes });
+  let files: ReleaseFiles;
+  try {
+    files = await openReleaseFiles(directory, manifest, { onWithdrawn, reservedBytes });
+    fetched.onDisk();
+  } catch (error) {
+    await fetched.close();
+    throw error;
+  }
   let leaveRoom = (): void => {};
   try {
     const wasHere = files.isSealed;
@@ -84,11 +89,15 @@ export async function beginArtifact(
     membership.done.catch(() => undefined);
     const chunksCount = manifest.chunkBytes.length;
     const announcing = startAnnouncing({ ...deps, membership }, { cid, chunksCount });
-    const close = closeOnce(announcing, membership, files, leaveRoom);
+    const close = closeOnce(announcing, membership, files, async () => {
+      leaveRoom();
+      await fetched.close();
+    });
     const { bytes } = manifest;
     return { files, membership, bytes, bytesReused, wasHere, leaveRoom, close };
   } catch (error) {
     leaveRoom();
+    await fetched.close();
     await files.close().catch(() => undefined); // The first error says what is wrong.
     throw error;
   }
@@ -126,7 +135,7 @@ function closeOnce(
   announcing: Announcing,
   membership: Membership,
   files: ReleaseFiles,
-  leaveRoom: () => void,
+  leaveAll: () => Promise<void>,
 ): () => Promise<void> {
   let closing: Promise<void> | undefined;
   return () => {
@@ -134,7 +143,7 @@ function closeOnce(
       await announcing.stop();
       await membership.leave();
       await files.close();
-      leaveRoom();
+      await leaveAll();
     })();
     return closing;
   };
@@ -160,23 +169,6 @@ async function verifyOrigin(
     // A seeder that gave a false one may not be the only one.
   }
   await seeders.ask(async (client) => verify(await client.getStatement(cid, { signal })), signal);
-}
-
-async function manifestOnDisk(directory: string, cid: ArtifactCid): Promise<Manifest | undefined> {
-  const found = await readReleaseManifest(directory);
-  return found !== undefined && manifestCid(found.encoded) === cid ? found.manifest : undefined;
-}
-
-function fetchManifest(
-  { seeders }: FetchDeps,
-  cid: ArtifactCid,
-  signal: AbortSignal,
-): Promise<Manifest> {
-  return seeders.ask(async (client) => {
-    const bytes = await client.getManifest(cid, { signal });
-    if (manifestCid(bytes) === cid) return decodeManifest(bytes);
-    throw remoteError("manifest_mismatch", `a seeder sent another manifest than ${cid}`);
-  }, signal);
 }
 
 async function requireUndamaged(files: ReleaseFiles): Promise<void> {

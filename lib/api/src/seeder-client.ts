@@ -14,6 +14,7 @@ import {
   envelopeBytesMax,
   jsonBodyBytesMax,
   manifestBytesMax,
+  manifestWholeBytesMax,
   requestTimeoutMs,
   trustStateBytesMax,
 } from "@shoal/core/limits";
@@ -53,6 +54,8 @@ export interface SeederClient {
   putStatement(cid: ArtifactCid, statement: Envelope, options?: ClientCallOptions): Promise<void>;
   /** Undecoded: the caller checks the bytes against the CID. */
   getManifest(cid: ArtifactCid, options?: ClientCallOptions): Promise<Uint8Array>;
+  /** The manifest when it is short, otherwise the list of its blocks; undecoded. */
+  getManifestOrBlocks(cid: ArtifactCid, options?: ClientCallOptions): Promise<Uint8Array>;
   getStatement(cid: ArtifactCid, options?: ClientCallOptions): Promise<Envelope>;
   /** The chunks of the given hashes, in that order, unverified. */
   getChunks(
@@ -106,6 +109,10 @@ export function createSeederClient(options: SeederClientOptions): SeederClient {
     getManifest: (cid, call) => {
       const input = { bytesMax: manifestBytesMax, call, deadlineMs: contentCallMsMax };
       return caller.bytes("GET", artifact(cid, "manifest"), input);
+    },
+    getManifestOrBlocks: (cid, call) => {
+      const input = { bytesMax: manifestWholeBytesMax, call };
+      return caller.bytes("GET", artifact(cid, `manifest${search({ blocks: "true" })}`), input);
     },
     getStatement: (cid, call) =>
       caller.json("GET", artifact(cid, "statement"), envelope, {

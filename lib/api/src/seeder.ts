@@ -175,6 +175,10 @@ export const hostGoals = z.strictObject({
   statements: z.record(artifactCid, envelope),
   seeders: z.array(z.strictObject({ url: httpUrl, peerId, swarmAddresses: z.array(multiaddr) })),
 });
+export const manifestQuery = z.strictObject({
+  /** Whether a list of blocks will do in the place of a long manifest. */
+  blocks: z.enum(["true", "false"]).default("false"),
+});
 export const announceInput = z.strictObject({
   swarmAddresses: z.array(multiaddr).max(16),
   /** Of 1: what of the artifact this host has. */

@@ -64,7 +64,10 @@ export class Driver {
     this.#arrivals = new Arrivals((slot) => this.#memberships.get(slot)?.manifest.chunkBytes);
     this.#swarm = new Swarm(config, new Prng(randomInt(2 ** 32)));
     this.#permissions = new Permissions({
-      allows: (cid, passport) => deps.allows(cid, passport),
+      allows: (cid, passport) => {
+        const membership = this.#memberships.get(this.#slots.get(cid) ?? 0);
+        return deps.allows(membership?.artifact ?? cid, passport);
+      },
       isRevoked: (peer) => deps.isRevoked(peer),
       changed: (link, artifact, allowed) => {
         this.dispatch({ type: "permissionChanged", link: link.id, artifact, allowed });

@@ -1,8 +1,9 @@
 // One artifact of a node, on the side of the storage: reads chunks that are to be sent, checks the hash
 // of received ones and stores them. Decides nothing about peers.
-import { chunkHashOf, type Manifest } from "@shoal/core/content/manifest";
+import { chunkHashOf, type ChunkList } from "@shoal/core/content/manifest";
 import { digest, digestEquals } from "@shoal/core/digest";
 import { ShoalError } from "@shoal/core/error";
+import type { ArtifactCid } from "@shoal/core/ids";
 import type { ArtifactSlot } from "@shoal/core/swarm/events";
 import type { Bytes } from "@shoal/core/units";
 import type {
@@ -22,8 +23,10 @@ export interface MembershipHost {
 
 export class SwarmMembership implements Membership {
   readonly slot: ArtifactSlot;
-  readonly cid: string;
-  readonly manifest: Manifest;
+  readonly cid: ArtifactCid;
+  /** Whose permissions count. */
+  readonly artifact: ArtifactCid;
+  readonly manifest: ChunkList;
   readonly priority: number;
   readonly done: Promise<void>;
   readonly #storage: ArtifactStorage;
@@ -39,6 +42,7 @@ export class SwarmMembership implements Membership {
   constructor(slot: ArtifactSlot, options: JoinOptions, host: MembershipHost) {
     this.slot = slot;
     this.cid = options.cid;
+    this.artifact = options.partOf ?? options.cid;
     this.manifest = options.manifest;
     this.priority = options.priority;
     this.#storage = options.storage;

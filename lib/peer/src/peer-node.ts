@@ -1,6 +1,6 @@
 // What a seeder and a host agent see of the swarm: join an artifact with a storage, name candidates,
 // read progress. How peers find out about pieces and move them is behind `createPeerNode` (node.ts).
-import type { Manifest } from "@shoal/core/content/manifest";
+import type { ChunkList } from "@shoal/core/content/manifest";
 import type { ArtifactCid, PeerId } from "@shoal/core/ids";
 import type { BudgetConfig } from "./budgets.ts";
 import type { TrafficTotals } from "./traffic.ts";
@@ -31,8 +31,12 @@ export interface PeerCandidate {
 }
 
 export interface JoinOptions {
+  /** Names the swarm; the artifact's own CID, unless it is a swarm of its manifest's blocks. */
   readonly cid: ArtifactCid;
-  readonly manifest: Manifest;
+  /** Who may take part in the swarm is who may have this artifact; `cid` when absent. */
+  readonly partOf?: ArtifactCid;
+  /** The chunks that it moves, as a manifest lists them. */
+  readonly manifest: ChunkList;
   readonly storage: ArtifactStorage;
   /** Larger goes first: a rollback's artifact before a prefetched one. */
   readonly priority: number;

@@ -231,6 +231,31 @@ describe("a link", { timeout: timeoutMs }, () => {
     expect(secret.storage.readsCount).toBe(0);
   });
 
+  test("has a part that is open to whom the whole is, and to nobody else", async () => {
+    const [whole, part] = [artifactOf(4, 1), artifactOf(4, 2)];
+    const seeder = await fleet.member({
+      seeder: true,
+      deps: {
+        allows: (artifact, { environment }) =>
+          artifact === whole.cid && environment === "production",
+      },
+    });
+    const host = await fleet.member();
+    const stranger = await fleet.member({ environment: "testing" });
+    const [given, refused] = [seeder, host, stranger].flatMap((member) => {
+      const isSeeder = member === seeder;
+      const storage = new ProbedStorage(part, isSeeder ? all : none);
+      const { cid, manifest } = part;
+      const options = { cid, partOf: whole.cid, manifest, storage, priority: 1 };
+      const membership = member.node.join(options);
+      if (!isSeeder) membership.addPeers([seeder.candidate]);
+      return isSeeder ? [] : [{ storage, membership }];
+    });
+    await given?.membership.done;
+    expect(given?.storage.isWhole).toBe(true);
+    expect(refused?.storage.heldCount).toBe(0);
+  });
+
   test("is opened once a node has got its passport", async () => {
     const artifact = artifactOf(4, 1);
     let hasPassport = false;

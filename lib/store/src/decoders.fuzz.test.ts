@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { damaged } from "@shoal/core/damage.test-kit";
 import { ChunkFrameDecoder, encodeChunkFrame } from "@shoal/core/content/chunk-frames";
+import { decodeBlocks } from "@shoal/core/content/manifest-blocks";
 import { decodeManifest } from "@shoal/core/content/manifest-codec";
 import { digest } from "@shoal/core/digest";
 import { remoteError, ShoalError } from "@shoal/core/error";
@@ -39,6 +40,7 @@ const chunk = new Uint8Array(3000).fill(3);
 const recordOf = digest(Uint8Array.of(1));
 const decoders: readonly Decoder[] = [
   { name: "manifest", valid: golden("manifest/v1", ".cbor"), decode: decodeManifest },
+  { name: "blocks of a manifest", valid: golden("blocks/v1", ".cbor"), decode: decodeBlocks },
   { name: "message", valid: golden("wire/v2", ".cbor"), decode: decodeMessage },
   {
     name: "pack",

@@ -85,7 +85,7 @@ class Loops {
     this.#config = config;
     const { log, changes, store, node } = deps;
     const onHeld = (): void => changes.held();
-    const seeds = new SwarmSeeds(node, store.chunks);
+    const seeds = new SwarmSeeds(node, store);
     const connect = this.#connect.bind(this);
     const replicator = new Replicator({ ...deps, connect, onHeld });
     const retention = new Retention({ ...deps, onDropped: onHeld }, config.dropAfterMs);

@@ -1,5 +1,6 @@
 // Manifests as bytes, kept for those who ask next: at a deploy every host of a region asks for the
 // same one. They are named by their content, so nothing here is ever stale.
+import { blocksOf, isInBlocks, type ManifestBlocks } from "@shoal/core/content/manifest-blocks";
 import type { ArtifactCid } from "@shoal/core/ids";
 import type { Bytes } from "@shoal/core/units";
 
@@ -10,6 +11,8 @@ export class ManifestCache {
   readonly #kept: Map<ArtifactCid, Uint8Array> = new Map();
   /** Loads under way, so that a thousand askers cost one. */
   readonly #loading: Map<ArtifactCid, Promise<Uint8Array | undefined>> = new Map();
+  /** Of manifests that are kept. */
+  readonly #blocks: WeakMap<Uint8Array, ManifestBlocks> = new WeakMap();
   #bytes = 0;
 
   constructor(load: (cid: ArtifactCid) => Promise<Uint8Array | undefined>, bytesMax: Bytes) {
@@ -28,6 +31,15 @@ export class ManifestCache {
     const loading = this.#loading.get(cid) ?? this.#loadAndKeep(cid);
     this.#loading.set(cid, loading);
     return loading;
+  }
+
+  /** What a manifest travels in; undefined for one that is short, or isn't there. */
+  async blocks(cid: ArtifactCid): Promise<ManifestBlocks | undefined> {
+    const bytes = await this.get(cid);
+    if (bytes === undefined || !isInBlocks(bytes.length)) return undefined;
+    const blocks = this.#blocks.get(bytes) ?? blocksOf(bytes);
+    this.#blocks.set(bytes, blocks);
+    return blocks;
   }
 
   async #loadAndKeep(cid: ArtifactCid): Promise<Uint8Array | undefined> {

@@ -4,6 +4,7 @@
 import type { Envelope } from "@shoal/api/names";
 import { decodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
 import type { Manifest } from "@shoal/core/content/manifest";
+import type { ManifestBlocks } from "@shoal/core/content/manifest-blocks";
 import { toHex } from "@shoal/core/digest";
 import { ShoalError, remoteError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
@@ -67,6 +68,11 @@ export class RegionStore {
   /** The manifest as it was sent, also of an artifact that is still on its way. */
   manifestBytes(cid: ArtifactCid): Promise<Uint8Array | undefined> {
     return this.#manifests.get(cid);
+  }
+
+  /** What the manifest travels in to hosts; undefined for one that they take whole, or that isn't there. */
+  manifestBlocks(cid: ArtifactCid): Promise<ManifestBlocks | undefined> {
+    return this.#manifests.blocks(cid);
   }
 
   /** Whether a held artifact of this project names the chunk, and it is there. */

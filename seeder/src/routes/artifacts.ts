@@ -1,6 +1,6 @@
 // Reading artifacts: manifests and statements for hosts and other seeders, chunks for other seeders,
 // and the announcements by which hosts find each other.
-import { announceInput } from "@shoal/api/seeder";
+import { announceInput, manifestQuery } from "@shoal/api/seeder";
 import { encodeFrameHead } from "@shoal/core/content/chunk-frames";
 import { digestBytes } from "@shoal/core/digest";
 import { ShoalError, remoteError } from "@shoal/core/error";
@@ -13,7 +13,7 @@ import type { SeederDeps } from "../app.ts";
 import { releasesOf } from "../goals.ts";
 import { eachHash } from "../region/hash-list.ts";
 import type { HeldArtifact } from "../region/region-store.ts";
-import { readCid, readHashes, readJson } from "./bodies.ts";
+import { readCid, readHashes, readJson, readQuery } from "./bodies.ts";
 import type { SeederEnv } from "./callers.ts";
 
 const sliceBytes = 64 * kibibyte;
@@ -24,8 +24,11 @@ export function artifactRoutes(deps: SeederDeps): Hono<SeederEnv> {
 
   routes.get("/:cid/manifest", async (context) => {
     const artifact = await readable(deps, context);
-    const bytes = await store.manifestBytes(artifact.cid);
-    if (bytes === undefined) throw notHeld(artifact.cid);
+    const { blocks } = readQuery(context, manifestQuery);
+    const manifest = await store.manifestBytes(artifact.cid);
+    if (manifest === undefined) throw notHeld(artifact.cid);
+    const listed = blocks === "true" ? await store.manifestBlocks(artifact.cid) : undefined;
+    const bytes = listed?.encoded ?? manifest;
     return context.body(ReadableStream.from(slices(bytes)), 200, {
       "content-length": String(bytes.length),
       "content-type": "application/vnd.ipld.dag-cbor",
