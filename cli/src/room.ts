@@ -1,11 +1,19 @@
 // Runs one of the processes in the foreground. The command line imports none of them.
-import { roomMain, type Room } from "@shoal/daemon/room-main";
+import { roomEnvironment, roomMain, type Room } from "@shoal/daemon/room-main";
+import type { Environment } from "./environment.ts";
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 
 /** Runs a process in the foreground with our own input and output; answers its exit status. */
-export async function runRoom(room: Room, args: readonly string[]): Promise<number> {
-  const child = spawn(process.execPath, [roomMain(room), ...args], { stdio: "inherit" });
+export async function runRoom(
+  room: Room,
+  args: readonly string[],
+  environment: Environment,
+): Promise<number> {
+  const child = spawn(process.execPath, [roomMain(room), ...args], {
+    stdio: "inherit",
+    env: { ...roomEnvironment, ...environment },
+  });
   const forward = (signal: NodeJS.Signals): void => {
     child.kill(signal);
   };

@@ -38,7 +38,7 @@ export async function runShoal(environment: Environment): Promise<number | undef
   addStatusCommands(program, context);
   addTrustCommands(program, context);
   addWhyCommand(program, context);
-  addProcessCommands(program);
+  addProcessCommands(program, environment);
   addDoctorCommand(program, environment);
   try {
     await program.parseAsync();

@@ -2,6 +2,7 @@
 // flags are their own (`shoal agent --help`), so nothing of them is parsed here.
 import type { Room } from "@shoal/daemon/room-main";
 import type { Command } from "commander";
+import type { Environment } from "../environment.ts";
 import { runRoom } from "../room.ts";
 
 const processes: readonly (readonly [command: string, room: Room, description: string])[] = [
@@ -11,7 +12,7 @@ const processes: readonly (readonly [command: string, room: Room, description: s
   ["agent", "host-agent", "Run the host agent"],
 ];
 
-export function addProcessCommands(program: Command): void {
+export function addProcessCommands(program: Command, environment: Environment): void {
   for (const [command, room, description] of processes) {
     program
       .command(command)
@@ -22,7 +23,7 @@ export function addProcessCommands(program: Command): void {
       .argument("[flags...]", `see \`shoal ${command} --help\``)
       .passThroughOptions()
       .action(async (flags: string[]) => {
-        process.exitCode = await runRoom(room, flags);
+        process.exitCode = await runRoom(room, flags, environment);
       });
   }
 }

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { roomMain, type Room } from "./room-main.ts";
+import { roomEnvironment, roomMain, type Room } from "./room-main.ts";
 
 export interface ChildDaemonOptions {
   /** For messages, and for the names of its configuration and its log. */
@@ -115,7 +115,12 @@ export class ChildDaemon {
     // The types of spawn know no third stream that is a file; the first two are pipes.
     const child = spawn(program, args, {
       stdio: ["pipe", "pipe", log],
-      env: { PATH: searchPath, ...environment, SHOAL_EXIT_WITH_PARENT: "1" },
+      env: {
+        PATH: searchPath,
+        ...roomEnvironment,
+        ...environment,
+        SHOAL_EXIT_WITH_PARENT: "1",
+      },
     }) as Child;
     closeSync(log);
     child.stdin.on("error", () => {
