@@ -148,7 +148,7 @@ export class World implements HostWorld {
     const { life } = host;
     const other = this.#byPeerId.get(peerId);
     const rttMs = other === undefined ? 0 : 2 * this.#latencyMs(host.index, other.index);
-    // A handshake of three round trips: TCP, Noise, hello.
+    // A handshake of three round trips: TCP, TLS, hello.
     this.at(this.now + 3 * rttMs, () => {
       if (host.life === life) this.#connect(host, peerId, other);
     });

@@ -4,7 +4,7 @@
 import type { ArtifactCid, PeerId } from "../ids.ts";
 
 /** Raised when a message changes its meaning; two sides of different versions part at once. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** The first message of each side, and only the first. */
 export interface HelloMessage {

@@ -1,5 +1,5 @@
 // Who is at the other end: hello and passport, on both sides, before anything else (PROTOCOL.md 6.1).
-// The peer id is the one that noise proved; the passport says what it may do.
+// The peer id is the one that TLS proved; the passport says what it may do.
 import { remoteError, ShoalError } from "@shoal/core/error";
 import type { PeerId } from "@shoal/core/ids";
 import { helloMsMax, swarmAddressesMax } from "@shoal/core/limits";

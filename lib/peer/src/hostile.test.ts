@@ -2,19 +2,20 @@
 // valid key that don't keep to the rules. It must serve everybody else all the while.
 import { connect } from "node:net";
 import { privateKeyFromRaw } from "@libp2p/crypto/keys";
-import { noise } from "@chainsafe/libp2p-noise";
-import { yamux } from "@chainsafe/libp2p-yamux";
 import type { Connection, Libp2p, Stream } from "@libp2p/interface";
-import { tcp } from "@libp2p/tcp";
 import { multiaddr } from "@multiformats/multiaddr";
 import { encodeControlFrame } from "@shoal/core/wire/control-frames";
 import { encodeDataHead } from "@shoal/core/wire/data-frames";
 import { encodeMessage } from "@shoal/core/wire/message-codec";
-import type { ControlMessage } from "@shoal/core/wire/messages";
+import { type ControlMessage, protocolVersion as version } from "@shoal/core/wire/messages";
+import { createCertificate } from "@shoal/trust/certificate";
 import { createKey } from "@shoal/trust/key-file";
 import { createLibp2p } from "libp2p";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Artifact, artifactOf, Fleet, join, type Member, seed } from "./fleet.test-kit.ts";
+import { quietYamux } from "./transport/quiet-yamux.ts";
+import { silentLogger } from "./transport/silent-logger.ts";
+import { TlsTransport } from "./transport/tls-transport.ts";
 
 let fleet: Fleet;
 let seeder: Member;
@@ -43,11 +44,10 @@ async function expectServed(): Promise<void> {
 
 /** A connection that proved a key of its own, whoever it is. */
 async function call(key = createKey()): Promise<Connection> {
+  const certificate = await createCertificate(key);
   const stranger = await createLibp2p({
     privateKey: privateKeyFromRaw(key.exportSecretRaw()),
-    transports: [tcp()],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    transports: [() => new TlsTransport({ certificate, muxer: quietYamux({}) }, silentLogger)],
   });
   strangers.push(stranger);
   const [address] = seeder.candidate.swarmAddresses;
@@ -112,7 +112,7 @@ describe("a node that serves", () => {
     const connection = await call();
     const stream = await connection.newStream("/shoal/control/1");
     const { passport } = await fleet.papers();
-    say(stream, { type: "hello", version: 2, passport, addresses: [], bulk: [] });
+    say(stream, { type: "hello", version, passport, addresses: [], bulk: [] });
     await ended(stream);
     await expectServed();
   });
@@ -123,7 +123,7 @@ describe("a peer with a passport", () => {
     const { key, passport } = await fleet.papers();
     const connection = await call(key);
     const control = await connection.newStream("/shoal/control/1");
-    say(control, { type: "hello", version: 2, passport, addresses: [], bulk: [] });
+    say(control, { type: "hello", version, passport, addresses: [], bulk: [] });
     const data = await connection.newStream("/shoal/data/1");
     return { control, data };
   }
@@ -137,7 +137,7 @@ describe("a peer with a passport", () => {
 
   test("loses its link for a second hello", async () => {
     const { control } = await open();
-    say(control, { type: "hello", version: 2, passport: "", addresses: [], bulk: [] });
+    say(control, { type: "hello", version, passport: "", addresses: [], bulk: [] });
     await ended(control);
     await expectServed();
   });

@@ -24,7 +24,7 @@ import { Traffic } from "./traffic.ts";
 export interface PeerNodeDeps {
   /** The node's own key: its peer id, and what its passport is about. */
   readonly key: { readonly peerId: PeerId; exportSecretRaw(): Uint8Array };
-  /** The same key's certificate, for bulk sockets. */
+  /** The same key's certificate, for links and bulk sockets. */
   readonly certificate: Certificate;
   /** The node's passport as it is now; may throw while there is none, and then no link is opened. */
   passport(): string;
@@ -155,13 +155,13 @@ function listenerOf(driver: Driver): LinkListener {
 }
 
 async function startLibp2p(
-  { key }: PeerNodeDeps,
-  options: Omit<Libp2pOptions, "secretKey">,
+  { key, certificate }: PeerNodeDeps,
+  options: Omit<Libp2pOptions, "secretKey" | "certificate">,
   port: BulkPort,
 ): Promise<Libp2p> {
   const { listen } = options;
   try {
-    return await createLibp2pNode({ ...options, secretKey: key.exportSecretRaw() });
+    return await createLibp2pNode({ ...options, certificate, secretKey: key.exportSecretRaw() });
   } catch (cause) {
     await port.stop();
     const reason = cause instanceof Error ? cause.message : String(cause);
