@@ -553,8 +553,10 @@ export const streamRunBytesMax = 256 * kibibyte;
 export const bulkQueueBytesMax: number = runBytesMax;
 /** Bulk sockets whose opening isn't there or whose link hasn't announced them; more are closed at once. */
 export const bulkPendingMax = 128;
-/** How long a bulk socket may take to be connected, encrypted and accepted; a stream carries on meanwhile. */
+/** How long a bulk socket may take to be connected, encrypted and accepted. */
 export const bulkOpenMsMax = 5 * secondMs;
+/** How long the first requests of a link wait for its bulk socket; a stream carries on then. */
+export const bulkHoldMsMax = 2 * secondMs;
 /** Pauses before a peer's bulk port is tried again: doubled each time, up to the larger. */
 export const bulkRetryMsMin = 2 * secondMs;
 export const bulkRetryMsMax = 60 * secondMs;
@@ -629,4 +631,5 @@ assert(uploadSlotsForNewcomers < uploadSlotsMax, "newcomers leave room for other
 assert(streamWindowBytesMax < streamReadBytesMax, "a paused stream isn't reset");
 assert(runBytesMax >= chunkBytesMax && streamRunBytesMax <= runBytesMax, "a run holds any chunk");
 assert(bulkRetryMsMin < bulkRetryMsMax, "pauses grow");
+assert(bulkHoldMsMax < bulkOpenMsMax, "a socket that takes long holds nothing up");
 assert(windowBytesMin <= downloadBytesOpenMax, "one link alone can fill its window");

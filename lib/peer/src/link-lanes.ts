@@ -1,6 +1,7 @@
-// What carries chunks on a link, each way. What we ask for comes by a bulk socket that we opened, and by
-// the libp2p stream while there is none: its port can't be reached, or the socket was lost. Then it is
-// tried again later. What the peer asks for goes out on the lane that it named.
+// What carries chunks on a link, each way. What we ask for comes by a bulk socket that we opened; the first
+// requests of a link wait for it a little. While there is none, because its port can't be reached or the
+// socket was lost, a libp2p stream carries on, and the port is tried again later. What the peer asks for
+// goes out on the lane that it named.
 //
 // Invariant: a request's chunks all come on one lane. When a bulk socket is lost, what it owed is taken
 // for ended; the other side ends it, too, on the stream.
@@ -8,6 +9,7 @@ import { randomBytes } from "node:crypto";
 import { ShoalError } from "@shoal/core/error";
 import type { PeerId } from "@shoal/core/ids";
 import {
+  bulkHoldMsMax,
   bulkRetryMsMax,
   bulkRetryMsMin,
   bulkSilentMs,
@@ -37,6 +39,8 @@ export interface LinkLanesDeps {
   announce(message: LaneMessage): void;
   /** What owed this request is gone. */
   requestLost(request: number): void;
+  /** What waits for the first bulk socket may go on: it is there, or has failed, or takes long. */
+  settled(): void;
   /** Of the bulk sockets; `ended` means that the peer broke the protocol. */
   readonly listener: Omit<LaneListener, "expects">;
 }
@@ -54,6 +58,8 @@ export class LinkLanes {
   /** The socket that we opened, on which the peer sends. */
   #incoming: Incoming | undefined;
   #isDialing = false;
+  /** While requests wait for the first bulk socket. */
+  #hold: NodeJS.Timeout | undefined;
   #failures = 0;
   #retryMs: Millis = 0;
   readonly #watch: NodeJS.Timeout;
@@ -71,12 +77,16 @@ export class LinkLanes {
     this.#watch = setInterval(() => void this.#lookForSilence(), bulkSilentMs);
   }
 
-  /** The lane for what is asked next; sees to it that there is a bulk socket. */
-  laneToAsk(): number {
+  /** The lane for what is asked next, or undefined: it waits. Sees to it that there is a bulk socket. */
+  laneToAsk(): number | undefined {
     if (this.#incoming !== undefined) return this.#incoming.lane;
     const mayDial = this.#addresses.length > 0 && !this.#isDialing && !this.#isClosed;
-    if (mayDial && performance.now() >= this.#retryMs) void this.#dial();
-    return 0;
+    if (mayDial && performance.now() >= this.#retryMs) {
+      // A stream costs several times the work, for both.
+      if (this.#lastLane === 0) this.#hold = setTimeout(() => this.#settle(), bulkHoldMsMax);
+      void this.#dial();
+    }
+    return this.#hold === undefined ? 0 : undefined;
   }
 
   /** The peer asked for something on a lane. Throws when it asks for more than it may. */
@@ -132,6 +142,7 @@ export class LinkLanes {
   close(reason: unknown): void {
     this.#isClosed = true;
     clearInterval(this.#watch);
+    clearTimeout(this.#hold);
     this.#forget();
     this.#outgoing?.sender.abort(reason);
     this.#incoming?.receiver.close();
@@ -155,7 +166,15 @@ export class LinkLanes {
       this.#failed();
     } finally {
       this.#isDialing = false;
+      this.#settle();
     }
+  }
+
+  #settle(): void {
+    if (this.#hold === undefined) return;
+    clearTimeout(this.#hold);
+    this.#hold = undefined;
+    if (!this.#isClosed) this.#deps.settled();
   }
 
   #listenTo(lane: number): LaneListener {

@@ -42,8 +42,8 @@ export class Links {
   readonly #self: PeerId;
   readonly #byPeer: Map<PeerId, PeerLink> = new Map();
   readonly #dials: Map<PeerId, Dial> = new Map();
-  /** Data streams that are awaited, by connection. */
-  readonly #awaited: Map<string, PromiseWithResolvers<Stream>> = new Map();
+  /** Connections on which a caller says hello. */
+  readonly #greeting: Set<string> = new Set();
   readonly #timers: Set<NodeJS.Timeout> = new Set();
   #lastId = 0;
   #isStopped = false;
@@ -62,9 +62,9 @@ export class Links {
       });
     });
     await libp2p.handle(dataProtocol, (stream, connection) => {
-      const awaited = this.#awaited.get(connection.id);
-      if (awaited === undefined) stream.abort(new Error("a data stream without a control stream"));
-      else awaited.resolve(stream);
+      const link = this.#byPeer.get(connection.remotePeer.toString());
+      if (link?.connection.id === connection.id) link.receiveOn(stream);
+      else stream.abort(new Error("a data stream without a link"));
     });
   }
 
@@ -110,10 +110,9 @@ export class Links {
       const connection = await libp2p.dial(targets, { signal });
       control = new ControlStream(await connection.newStream(controlProtocol, { signal }));
       const greeted = await greet(control, peerId, handshake);
-      const data = await connection.newStream(dataProtocol, { signal });
       signal.throwIfAborted();
       this.#dials.delete(peerId);
-      this.#register({ ...greeted, isOurs: true, connection, control, data });
+      this.#register({ ...greeted, isOurs: true, connection, control });
     } catch (error) {
       control?.abort(error);
       throw error;
@@ -139,31 +138,25 @@ export class Links {
       control.abort(new Error("both dialed; the stream of the smaller peer id stays"));
       return;
     }
-    const awaited = Promise.withResolvers<Stream>();
-    this.#awaited.set(connection.id, awaited);
-    const timer = setTimeout(() => awaited.reject(new Error("no data stream in time")), helloMsMax);
-    awaited.promise.catch(() => undefined);
+    this.#greeting.add(connection.id);
     try {
       const greeted = await greet(control, peerId, this.#deps.handshake);
-      const data = await awaited.promise;
-      this.#register({ ...greeted, isOurs: false, connection, control, data });
+      this.#register({ ...greeted, isOurs: false, connection, control });
     } catch (error) {
       control.abort(error);
       throw error;
     } finally {
-      clearTimeout(timer);
-      if (this.#awaited.get(connection.id) === awaited) this.#awaited.delete(connection.id);
+      this.#greeting.delete(connection.id);
       this.#closeUnused(connection);
     }
   }
 
   #register(
-    parts: Omit<LinkParts, "id" | "listener" | "port" | "budgets" | "traffic" | "log">,
+    parts: Omit<LinkParts, "id" | "listener" | "port" | "budgets" | "traffic" | "log" | "openData">,
   ): void {
     const { peerId } = parts.known;
     const old = this.#byPeer.get(peerId);
     if (this.#isStopped || (old !== undefined && this.#isPreferred(old, parts.isOurs))) {
-      parts.data.abort(new Error("there is a link already"));
       throw new ShoalError("peer_refused", `there is a link to ${peerId} already`, {
         blame: "local",
       });
@@ -174,8 +167,11 @@ export class Links {
       ...this.#deps.listener,
       closed: (link, error) => this.#closed(link, error),
     };
+    const { connection } = parts;
     const link = new PeerLink({
       ...parts,
+      openData: () =>
+        connection.newStream(dataProtocol, { signal: AbortSignal.timeout(helloMsMax) }),
       port,
       budgets,
       traffic,
@@ -216,7 +212,7 @@ export class Links {
   #closeUnused(connection: Connection): boolean {
     const peerId = connection.remotePeer.toString();
     if (this.#byPeer.get(peerId)?.connection.id === connection.id) return true;
-    if (this.#dials.has(peerId) || this.#awaited.has(connection.id)) return false;
+    if (this.#dials.has(peerId) || this.#greeting.has(connection.id)) return false;
     connection.abort(new Error("no link on this connection"));
     return true;
   }

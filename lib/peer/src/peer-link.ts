@@ -7,11 +7,12 @@ import type { Log } from "@shoal/daemon/log";
 import type { Passport } from "@shoal/trust/passport";
 import type { Budgets } from "./budgets.ts";
 import type { BulkPort } from "./bulk/bulk-port.ts";
-import type { ChunkLane } from "./chunk-lane.ts";
+import type { ChunkLane, LaneListener } from "./chunk-lane.ts";
 import type { ControlStream } from "./control-stream.ts";
 import { LinkLanes } from "./link-lanes.ts";
 import { OpenRequests } from "./open-requests.ts";
 import { StreamLane } from "./stream-lane.ts";
+import { StreamReceiver } from "./stream-receiver.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** What the driver is told; lanes are this link's own affair. */
@@ -45,7 +46,8 @@ export interface LinkParts {
   readonly isOurs: boolean;
   readonly connection: Connection;
   readonly control: ControlStream;
-  readonly data: Stream;
+  /** Opens the stream on which we send chunks where no bulk socket does. */
+  readonly openData: () => Promise<Stream>;
   /** What the peer told of its bulk port. */
   readonly bulk: readonly string[];
   readonly port: BulkPort;
@@ -64,8 +66,12 @@ export class PeerLink {
   readonly connection: Connection;
   readonly #requests: OpenRequests;
   readonly #parts: LinkParts;
-  #stream: StreamLane | undefined;
+  readonly #stream: StreamLane;
+  /** The stream on which the peer sends. */
+  #received: StreamReceiver | undefined;
   #lanes: LinkLanes | undefined;
+  /** What waits for the first bulk socket: requests, and their cancels. */
+  #held: (() => void)[] | undefined;
   #isClosed = false;
 
   constructor(parts: LinkParts) {
@@ -76,43 +82,51 @@ export class PeerLink {
     this.connection = parts.connection;
     this.#parts = parts;
     this.#requests = new OpenRequests((ms) => parts.traffic.answered(ms));
+    this.#stream = new StreamLane({
+      open: parts.openData,
+      failed: (error) => this.close(error),
+    });
   }
 
   /** Everything that the peer said and says goes to the listener from now on. */
   start(): void {
     if (this.#isClosed) return;
-    const { data, port, bulk: told, budgets, log, control } = this.#parts;
+    const { port, bulk: told, log, control } = this.#parts;
+    this.#lanes = new LinkLanes({
+      peerId: this.known.peerId,
+      stream: this.#stream,
+      port,
+      told,
+      requests: this.#requests,
+      log,
+      announce: (message) => this.send(message),
+      requestLost: (request) => this.#requestLost(request),
+      settled: () => this.#release(),
+      listener: { ...this.#laneListener(), requestEnded: (request) => this.#requestEnded(request) },
+    });
+    // Last: what the peer said already may be answered on the lanes.
+    control.listen({
+      message: (message) => this.#heard(message),
+      ended: (error) => this.close(error),
+    });
+  }
+
+  /** The peer opened the stream on which it sends chunks. A second one is a fault. */
+  receiveOn(stream: Stream): void {
     const requests = this.#requests;
-    const received = {
-      pauseMs: (bytes: number) => budgets.received(bytes),
-      run: (request: number, chunk: number, bytes: Uint8Array, release: () => void) =>
-        this.#received(request, chunk, bytes, release),
-      ended: (error: unknown) => this.close(error),
-    };
-    this.#stream = new StreamLane(data, {
-      ...received,
+    if (this.#isClosed || this.#received !== undefined) {
+      stream.abort(new Error("no second data stream"));
+      this.close(new Error("a second data stream"));
+      return;
+    }
+    this.#received = new StreamReceiver(stream, {
+      ...this.#laneListener(),
       expects: ({ request, chunk, length }) => requests.expects(0, request, chunk, length),
       requestEnded: (request) => {
         const end = requests.end(0, request);
         if (end === "refused") this.#requestEnded(request);
         if (end === "lost") this.#requestLost(request);
       },
-    });
-    this.#lanes = new LinkLanes({
-      peerId: this.known.peerId,
-      stream: this.#stream,
-      port,
-      told,
-      requests,
-      log,
-      announce: (message) => this.send(message),
-      requestLost: (request) => this.#requestLost(request),
-      listener: { ...received, requestEnded: (request) => this.#requestEnded(request) },
-    });
-    // Last: what the peer said already may be answered on the lanes.
-    control.listen({
-      message: (message) => this.#heard(message),
-      ended: (error) => this.close(error),
     });
   }
 
@@ -122,13 +136,22 @@ export class PeerLink {
   }
 
   send(message: ControlMessage): void {
-    if (!this.#isClosed) this.#parts.control.send(message);
+    if (this.#isClosed) return;
+    // A cancel doesn't overtake its request.
+    if (message.type === "cancel" && this.#held !== undefined)
+      this.#held.push(() => this.send(message));
+    else this.#parts.control.send(message);
   }
 
   /** Asks for chunks; `chunkBytes` are the manifest's. */
   ask(request: Omit<RequestMessage, "type" | "lane">, chunkBytes: Uint32Array): void {
     if (this.#isClosed || this.#lanes === undefined) return;
     const lane = this.#lanes.laneToAsk();
+    if (lane === undefined) {
+      this.#held ??= [];
+      this.#held.push(() => this.ask(request, chunkBytes));
+      return;
+    }
     const { request: id, firstChunk, count } = request;
     this.#requests.open(id, firstChunk, count, chunkBytes, lane);
     this.send({ type: "request", ...request, lane });
@@ -158,9 +181,10 @@ export class PeerLink {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const error = reason ?? new Error("the peer closed the link");
+    this.#held = undefined;
     this.#parts.control.abort(error);
-    if (this.#stream === undefined) this.#parts.data.abort(new Error("the link is closed"));
-    else this.#stream.abort(error);
+    this.#stream.abort(error);
+    this.#received?.abort(error);
     this.#lanes?.close(error);
     this.#parts.listener.closed(this, reason);
   }
@@ -180,7 +204,23 @@ export class PeerLink {
     this.#parts.listener.message(this, message);
   }
 
-  #received(request: number, firstChunk: number, bytes: Uint8Array, release: () => void): void {
+  #laneListener(): Pick<LaneListener, "pauseMs" | "run" | "ended"> {
+    const { budgets } = this.#parts;
+    return {
+      pauseMs: (bytes) => budgets.received(bytes),
+      run: (request, chunk, bytes, release) => this.#took(request, chunk, bytes, release),
+      ended: (error) => this.close(error),
+    };
+  }
+
+  /** It is known whether there is a bulk socket. */
+  #release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const say of held) say();
+  }
+
+  #took(request: number, firstChunk: number, bytes: Uint8Array, release: () => void): void {
     const count = this.#requests.advance(request, bytes.length);
     if (this.#isClosed) return;
     this.#parts.listener.run(this, { request, firstChunk, count, bytes, release });

@@ -1,4 +1,5 @@
-// Chunks over a libp2p stream (PROTOCOL.md 6.2), both ways.
+// Chunks over a libp2p stream (PROTOCOL.md 6.2), the sending side. The stream is opened when there is
+// something to send on it, which is seldom: bulk sockets carry nearly everything.
 import type { Stream } from "@libp2p/interface";
 import { remoteError } from "@shoal/core/error";
 import {
@@ -7,31 +8,24 @@ import {
   laneQueueBytesMax,
   streamRunBytesMax,
 } from "@shoal/core/limits";
-import { DataFrameDecoder, dataHeadBytes, encodeDataEnd } from "@shoal/core/wire/data-frames";
-import type { ChunkLane, LaneListener } from "./chunk-lane.ts";
-import { listenTo } from "./stream-reader.ts";
+import { dataHeadBytes, encodeDataEnd } from "@shoal/core/wire/data-frames";
+import type { ChunkLane } from "./chunk-lane.ts";
 import { roomIn } from "./stream-room.ts";
+
+export interface StreamLaneDeps {
+  open(): Promise<Stream>;
+  /** It can't be opened, or the peer doesn't read it. Comes once, unless it was aborted. */
+  failed(error: unknown): void;
+}
 
 export class StreamLane implements ChunkLane {
   readonly runBytesMax: number = streamRunBytesMax;
-  readonly #stream: Stream;
-  readonly #listener: LaneListener;
-  readonly #decoder: DataFrameDecoder;
+  readonly #deps: StreamLaneDeps;
+  #stream: Promise<Stream> | undefined;
+  #isOver = false;
 
-  constructor(stream: Stream, listener: LaneListener) {
-    this.#stream = stream;
-    this.#listener = listener;
-    this.#decoder = new DataFrameDecoder((head) => listener.expects(head));
-    listenTo(stream, {
-      portion: (bytes) => {
-        this.#read(bytes);
-        this.#rest(bytes.length);
-      },
-      ended: (error) => {
-        this.abort(error ?? new Error("the data stream ended"));
-        listener.ended(error);
-      },
-    });
+  constructor(deps: StreamLaneDeps) {
+    this.#deps = deps;
   }
 
   /** Fresh memory: a stream doesn't tell when it has read what it was given. */
@@ -40,43 +34,43 @@ export class StreamLane implements ChunkLane {
   }
 
   async send(frame: Uint8Array): Promise<void> {
-    this.#stream.send(frame);
-    await roomIn(this.#stream, laneQueueBytesMax, chunkSendMsMax);
+    const stream = await this.#opened();
+    stream.send(frame);
+    await roomIn(stream, laneQueueBytesMax, chunkSendMsMax);
   }
 
   end(request: number): void {
-    try {
-      this.#stream.send(encodeDataEnd(request));
-      if (this.#stream.writeBufferLength > controlQueueBytesMax) {
-        throw remoteError("message_invalid", "the peer doesn't read its data stream");
-      }
-    } catch (error) {
-      this.abort(error);
-    }
+    if (!this.#isOver) void this.#end(request);
   }
 
   abort(reason: unknown): void {
-    this.#stream.abort(reason instanceof Error ? reason : new Error(String(reason)));
+    this.#isOver = true;
+    const error = reason instanceof Error ? reason : new Error(String(reason));
+    this.#stream?.then(
+      (stream) => stream.abort(error),
+      () => undefined,
+    );
   }
 
-  /** Stops reading while bytes come faster than they may. */
-  #rest(count: number): void {
-    const restMs = this.#listener.pauseMs(count);
-    if (this.#stream.status !== "open") return;
-    if (restMs > 0) {
-      this.#stream.pause();
-      setTimeout(() => this.#rest(0), restMs);
-    } else if (count === 0) {
-      this.#stream.resume();
+  async #end(request: number): Promise<void> {
+    try {
+      const stream = await this.#opened();
+      stream.send(encodeDataEnd(request));
+      if (stream.writeBufferLength > controlQueueBytesMax) {
+        throw remoteError("message_invalid", "the peer doesn't read its data stream");
+      }
+    } catch (error) {
+      if (this.#isOver) return;
+      this.abort(error);
+      this.#deps.failed(error);
     }
   }
 
-  #read(portion: Uint8Array): void {
-    this.#decoder.push(portion);
-    for (let frame = this.#decoder.next(); frame !== undefined; frame = this.#decoder.next()) {
-      const { request, chunk, bytes } = frame;
-      if (bytes.length === 0) this.#listener.requestEnded(request);
-      else this.#listener.run(request, chunk, bytes, () => undefined);
-    }
+  /** In the order of the calls: whoever calls later goes on later. */
+  async #opened(): Promise<Stream> {
+    this.#stream ??= this.#deps.open();
+    const stream = await this.#stream;
+    if (this.#isOver) throw remoteError("peer_refused", "the link is closed");
+    return stream;
   }
 }
