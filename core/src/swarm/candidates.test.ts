@@ -58,6 +58,23 @@ describe("linking", () => {
     expect(dialed.slice(1).filter(isNear)).toEqual(dialed.slice(1));
   });
 
+  test.for([
+    ["rests after a dial that took long", 900, 900],
+    ["doesn't rest after a quick dial", 100, 0],
+  ] as const)("%s", ([, tookMs, restMs]) => {
+    const script = new Script(smallPieces(4)).joinArtifact();
+    script.tell({ type: "candidatesOffered", artifact: 1, peers: peers.slice(36, 37) });
+    expect(told(script)).toEqual(["peer-36"]);
+    script.wait(tookMs).openPeer(36, [], { seeder: true });
+    script.tell({ type: "candidatesOffered", artifact: 1, peers });
+    let restedMs = 0;
+    while (told(script).length === 0) {
+      script.wait(100);
+      restedMs += 100;
+    }
+    expect(restedMs).toBe(restMs);
+  });
+
   test("dials others when one can't be reached, and that one later", () => {
     const script = new Script(smallPieces(4)).joinArtifact();
     script.tell({ type: "candidatesOffered", artifact: 1, peers: peers.slice(0, 1) });

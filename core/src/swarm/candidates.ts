@@ -5,7 +5,8 @@
 //
 // One dial, and one more for each link there is: a region that is woken at once links to its seeder and
 // begins, before it spends its processors on handshakes of each with each. A dial that takes longer than
-// `dialPatienceMs` holds up no other.
+// `dialPatienceMs` holds up no other; one that took long for want of processors is followed by a rest,
+// in which those who have no link yet get theirs.
 //
 // Bounded by `candidatesMax` and `bansMax`; the oldest that isn't in use makes room.
 import type { PeerId } from "../ids.ts";
@@ -39,6 +40,8 @@ export class Candidates {
   readonly #candidates: Map<PeerId, Candidate> = new Map();
   readonly #bans: Map<PeerId, Millis> = new Map();
   #dialing = 0;
+  /** An artifact with links isn't dialed for before. */
+  #restUntilMs: Millis = 0;
 
   constructor(state: SwarmState) {
     this.#state = state;
@@ -56,7 +59,10 @@ export class Candidates {
   linked(known: KnownPeer, now: Millis): void {
     const candidate = this.#remember(known);
     if (candidate === undefined) return;
-    if (candidate.state === "dialing") this.#dialing -= 1;
+    if (candidate.state === "dialing") {
+      this.#dialing -= 1;
+      this.#rest(now - candidate.dialedMs, now);
+    }
     candidate.state = "linked";
     candidate.linkedMs = now;
     candidate.notBeforeMs = 0;
@@ -126,6 +132,10 @@ export class Candidates {
 
   #dialFor(artifact: Artifact, now: Millis): void {
     const { config, links } = this.#state;
+    if (artifact.peers.length > 0 && now < this.#restUntilMs) {
+      this.#state.timers.lower(timer.dial, this.#restUntilMs);
+      return;
+    }
     let have = artifact.peers.length;
     let seeders = artifact.peers.filter(({ link }) => link.known.seeder).length;
     let room = 1 + artifact.peers.length;
@@ -183,6 +193,13 @@ export class Candidates {
   #rank({ seeder, zone }: KnownPeer, seeders: number): number {
     if (seeder) return seeders === 0 ? 3 : 0;
     return zone === this.#state.config.zone ? 2 : 1;
+  }
+
+  /** Where dials are quick, nobody rests. */
+  #rest(tookMs: Millis, now: Millis): void {
+    const { dialQuickMs, dialRestMsMax } = this.#state.config;
+    if (tookMs <= dialQuickMs) return;
+    this.#restUntilMs = Math.max(this.#restUntilMs, now + Math.min(tookMs, dialRestMsMax));
   }
 
   #remember(known: KnownPeer): Candidate | undefined {

@@ -24,6 +24,9 @@ export interface SwarmConfig {
   readonly dialsMax: number;
   /** For so long, a dial of an artifact with few links keeps others of it waiting. */
   readonly dialPatienceMs: Millis;
+  /** A dial that took longer is followed by as long a rest, and at most so long. */
+  readonly dialQuickMs: Millis;
+  readonly dialRestMsMax: Millis;
   readonly downloadBytesOpenMax: Bytes;
   /** Share of that which only seeders are asked for. */
   readonly seederOpenShare: number;
@@ -122,7 +125,9 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     linksMax: given.seeder === true ? seederLinksMax : hostLinksMax,
     linksWanted: 12,
     dialsMax: 8,
-    dialPatienceMs: 500,
+    dialPatienceMs: 1000,
+    dialQuickMs: 250,
+    dialRestMsMax: 1000,
     downloadBytesOpenMax,
     seederOpenShare: 1 / 6,
     windowBytesMin,
