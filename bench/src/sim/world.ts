@@ -90,7 +90,7 @@ export class World implements HostWorld {
     const index = this.hosts.length;
     const { isSeeder: seeder } = nature;
     const known = { peerId: `peer-${index}`, addresses: ["/sim"], zone: `zone-${zone}`, seeder };
-    const full = withDefaults({ seeder, zone: known.zone, ...config });
+    const full = withDefaults({ seeder, self: known.peerId, zone: known.zone, ...config });
     const prng = this.#prng.child(1000 + index);
     const host = new SimHost(this, index, known, nature, full, prng);
     this.hosts.push(host);

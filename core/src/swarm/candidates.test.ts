@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { dialsFirst } from "./candidates.ts";
 import { Script, smallPieces } from "./script.test-kit.ts";
 
 test("dials a peer that ends every link at once less and less often", () => {
@@ -73,6 +74,27 @@ describe("linking", () => {
       restedMs += 100;
     }
     expect(restedMs).toBe(restMs);
+  });
+
+  test("leaves it to half of the others to dial, for a while, once it has a link", () => {
+    const config = { self: "peer-50", dialsMax: 40, linksWanted: 40, dialPatienceMs: 10 };
+    const script = new Script(smallPieces(4), config).joinArtifact();
+    const hosts = peers.filter(({ seeder }) => !seeder);
+    script.openPeer(41, [], { seeder: true });
+    script.tell({ type: "candidatesOffered", artifact: 1, peers: hosts });
+    const dialed = [...told(script)];
+    const waitUntil = (endMs: number): void => {
+      while (script.now < endMs) dialed.push(...told(script.wait(10)));
+    };
+    waitUntil(script.now + 900);
+    const ours = hosts.filter(({ peerId }) => dialsFirst("peer-50", peerId));
+    expect(dialed.toSorted()).toEqual(ours.map(({ peerId }) => peerId).toSorted());
+    expect(ours.length).toBeGreaterThan(hosts.length / 3);
+    expect(ours.length).toBeLessThan((hosts.length * 2) / 3);
+    for (const { peerId } of hosts)
+      expect(dialsFirst(peerId, "peer-50")).toBe(!dialsFirst("peer-50", peerId));
+    waitUntil(script.now + 1000);
+    expect(dialed).toHaveLength(hosts.length);
   });
 
   test("dials others when one can't be reached, and that one later", () => {

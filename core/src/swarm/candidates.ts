@@ -6,7 +6,8 @@
 // One dial, and one more for each link there is: a region that is woken at once links to its seeder and
 // begins, before it spends its processors on handshakes of each with each. A dial that takes longer than
 // `dialPatienceMs` holds up no other; one that took long for want of processors is followed by a rest,
-// in which those who have no link yet get theirs.
+// in which those who have no link yet get theirs. Of two hosts that want each other at the same moment,
+// one dials first: with twelve hosts woken at once, every third handshake was one of two for the same pair.
 //
 // Bounded by `candidatesMax` and `bansMax`; the oldest that isn't in use makes room.
 import type { PeerId } from "../ids.ts";
@@ -25,6 +26,8 @@ interface Candidate {
   /** In a row: dials that came to nothing, and links that the other side ended at once. */
   failures: number;
   notBeforeMs: Millis;
+  /** When it was offered, if it is for the other side to dial first. */
+  theirsSinceMs: Millis;
   dialedMs: Millis;
   linkedMs: Millis;
 }
@@ -32,6 +35,8 @@ interface Candidate {
 /** Seeders that one artifact needs: one gives it what is missing, another is there when it fails. */
 const seedersWanted = 2;
 const outboundShare = 3 / 4;
+/** In a turn there is time for so many dials, one after the other. */
+const dialsInTurn = 6;
 /** After so many failures in a row, a candidate is forgotten until somebody names it again. */
 const failuresMax = 6;
 
@@ -42,6 +47,8 @@ export class Candidates {
   #dialing = 0;
   /** An artifact with links isn't dialed for before. */
   #restUntilMs: Millis = 0;
+  /** How long dials take lately. */
+  #dialMs: Millis = 0;
 
   constructor(state: SwarmState) {
     this.#state = state;
@@ -51,7 +58,11 @@ export class Candidates {
     for (const known of peers) {
       if (known.addresses.length === 0) continue;
       const candidate = this.#remember(known);
-      candidate?.artifacts.add(artifact);
+      if (candidate === undefined || candidate.artifacts.has(artifact)) continue;
+      candidate.artifacts.add(artifact);
+      const { self } = this.#state.config;
+      const isOurs = known.seeder || self === "" || dialsFirst(self, known.peerId);
+      candidate.theirsSinceMs = isOurs ? -Infinity : now;
     }
     this.#state.timers.lower(timer.dial, now);
   }
@@ -154,7 +165,7 @@ export class Candidates {
       this.#dialing < config.dialsMax &&
       links.size + this.#dialing < config.linksMax * outboundShare
     ) {
-      const candidate = this.#choose(artifact.slot, seeders, now);
+      const candidate = this.#choose(artifact, seeders, now);
       if (candidate === undefined) return;
       candidate.state = "dialing";
       candidate.dialedMs = now;
@@ -168,15 +179,17 @@ export class Candidates {
     }
   }
 
-  #choose(artifact: ArtifactSlot, seeders: number, now: Millis): Candidate | undefined {
+  #choose({ slot, peers }: Artifact, seeders: number, now: Millis): Candidate | undefined {
     let best: Candidate | undefined;
     let bestRank = -1;
     let ties = 0;
     for (const candidate of this.#candidates.values()) {
-      const { artifacts, state, known, notBeforeMs } = candidate;
-      if (state !== "known" || !artifacts.has(artifact) || known.addresses.length === 0) continue;
+      const { artifacts, state, known } = candidate;
+      if (state !== "known" || !artifacts.has(slot) || known.addresses.length === 0) continue;
       if (known.seeder && seeders >= seedersWanted) continue;
       if (this.isBanned(known.peerId, now)) continue;
+      const turnMs = peers.length === 0 ? 0 : candidate.theirsSinceMs + this.#turnMs;
+      const notBeforeMs = Math.max(candidate.notBeforeMs, turnMs);
       if (notBeforeMs > now) {
         this.#state.timers.lower(timer.dial, notBeforeMs);
         continue;
@@ -195,9 +208,16 @@ export class Candidates {
     return zone === this.#state.config.zone ? 2 : 1;
   }
 
+  /** How long it is left to the other side to dial: longer where dials take long. */
+  get #turnMs(): Millis {
+    const { dialTurnMs, dialTurnMsMax } = this.#state.config;
+    return Math.min(Math.max(dialTurnMs, dialsInTurn * this.#dialMs), dialTurnMsMax);
+  }
+
   /** Where dials are quick, nobody rests. */
   #rest(tookMs: Millis, now: Millis): void {
     const { dialQuickMs, dialRestMsMax } = this.#state.config;
+    this.#dialMs = Math.max(tookMs, this.#dialMs / 2);
     if (tookMs <= dialQuickMs) return;
     this.#restUntilMs = Math.max(this.#restUntilMs, now + Math.min(tookMs, dialRestMsMax));
   }
@@ -212,7 +232,7 @@ export class Candidates {
     if (this.#candidates.size >= candidatesMax && !this.#makeRoom()) return undefined;
     const candidate: Candidate = {
       ...{ known, artifacts: new Set(), state: "known", failures: 0 },
-      ...{ notBeforeMs: 0, dialedMs: 0, linkedMs: 0 },
+      ...{ notBeforeMs: 0, theirsSinceMs: -Infinity, dialedMs: 0, linkedMs: 0 },
     };
     this.#candidates.set(known.peerId, candidate);
     return candidate;
@@ -241,4 +261,14 @@ export class Candidates {
   #jittered(pauseMs: Millis): Millis {
     return pauseMs * (0.5 + this.#state.prng.next() / 2);
   }
+}
+
+/** Which of two dials first, the same for both; for each, half of the others. */
+export function dialsFirst(self: PeerId, other: PeerId): boolean {
+  const isEven = (lastCode(self) + lastCode(other)) % 2 === 0;
+  return isEven === self < other;
+}
+
+function lastCode(id: PeerId): number {
+  return id.charCodeAt(id.length - 1);
 }

@@ -9,12 +9,15 @@ import {
   windowBytesMax,
   windowBytesMin,
 } from "../limits.ts";
+import type { PeerId } from "../ids.ts";
 import type { Bytes, Millis } from "../units.ts";
 import { mebibyte } from "../units.ts";
 
 export interface SwarmConfig {
   /** A seeder offers each link other pieces, so that each goes out once before any goes out twice. */
   readonly seeder: boolean;
+  /** This node, as others know it; empty when that doesn't matter. */
+  readonly self: PeerId;
   /** Peers of the same zone go first. */
   readonly zone: string;
   readonly linksMax: number;
@@ -24,6 +27,9 @@ export interface SwarmConfig {
   readonly dialsMax: number;
   /** For so long, a dial of an artifact with few links keeps others of it waiting. */
   readonly dialPatienceMs: Millis;
+  /** How long a host leaves it to the other one to dial, where that is whose turn it is; and at most. */
+  readonly dialTurnMs: Millis;
+  readonly dialTurnMsMax: Millis;
   /** A dial that took longer is followed by as long a rest, and at most so long. */
   readonly dialQuickMs: Millis;
   readonly dialRestMsMax: Millis;
@@ -121,11 +127,14 @@ export interface SwarmConfig {
 export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
   return {
     seeder: false,
+    self: "",
     zone: "",
     linksMax: given.seeder === true ? seederLinksMax : hostLinksMax,
     linksWanted: 12,
     dialsMax: 8,
     dialPatienceMs: 1000,
+    dialTurnMs: 1000,
+    dialTurnMsMax: 5000,
     dialQuickMs: 250,
     dialRestMsMax: 1000,
     downloadBytesOpenMax,

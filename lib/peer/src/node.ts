@@ -76,7 +76,7 @@ export async function createPeerNode(deps: PeerNodeDeps, given: PeerNodeConfig):
   const { listen, seeder, linksMax, bulk = loopback, budgets: rates = {} } = given;
   const buffers = buffersWithin(given.memoryBytesMax);
   const config = withDefaults({
-    seeder,
+    ...{ seeder, self: deps.key.peerId },
     // A seeder serves its whole region: nobody is nearer to it than others.
     zone: seeder ? "" : await ownZone(deps),
     logPieces: deps.onEvent !== undefined,
