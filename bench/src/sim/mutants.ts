@@ -38,8 +38,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "ignores its budget",
     file: "downloads.ts",
-    right: "if (this.#state.bytesOpen >= this.#bytesOpenMax(link)) {",
-    wrong: "if (this.#state.bytesOpen < 0) {",
+    right: "if (this.#state.bytesOpen < this.#bytesOpenMax(link)) return true;",
+    wrong: "if (link.isStarved || !link.isStarved) return true;",
     kind: "safety",
   },
 ];

@@ -1,7 +1,7 @@
-// Telling peers what this node can serve now. A have goes at once to a peer that lacks the piece, asks
-// for nothing now, and may be idle for want of it: because few have the piece, or because it knows of
-// little else to ask of us. Otherwise a have waits for company: most of what crosses a link would be
-// haves, else. Where the other side has the piece, it only counts copies, and can wait longer.
+// Telling peers what this node can serve now. An invitation takes along what waits for its peer, and
+// without one nobody asks, so that a have can wait for company: for `havesTogether` of them, or for a
+// while. It tells who lacks the piece what it will be invited for, and who has it, so that neither
+// invites the other in vain, and lets both count copies; who has it can wait longer.
 import { havesPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
@@ -17,30 +17,41 @@ export class Announcer {
     this.#state = state;
   }
 
-  /** A piece became complete: everybody who has our bitfield hears of it, sooner or a little later. */
+  /** A piece became complete: everybody who has our bitfield hears of it, sooner or later. */
   announce(artifact: Artifact, piece: PieceIndex, now: Millis): void {
-    const { config } = this.#state;
-    const isRare = artifact.rarity.copies(piece) < config.haveSoonCopies;
+    const { haveDelayMs, haveDelayKnownMs, havesTogether } = this.#state.config;
     for (const peer of artifact.peers) {
       const lacks = peer.offered !== undefined && !hasBit(peer.offered, piece);
       if (lacks) peer.lackedCount += 1;
       if (!peer.hasOurs) continue;
       this.#append(peer, piece);
-      const isSoon = isRare || peer.lackedCount - peer.pendingCount < config.haveSoonLacked;
-      if (lacks && isSoon && peer.link.queue.length === 0 && peer.link.active === undefined) {
+      const delayMs = lacks ? haveDelayMs : haveDelayKnownMs;
+      if (delayMs === 0 || peer.pendingCount >= havesTogether) {
         this.flush(peer);
-      } else {
-        const soonMs = isSoon ? config.haveDelayMs : config.haveDelayCommonMs;
-        const dueMs = now + (lacks ? soonMs : config.haveDelayKnownMs);
-        peer.pendingDueMs = Math.min(peer.pendingDueMs, dueMs);
-        this.#state.timers.lower(timer.haves, peer.pendingDueMs);
+        continue;
       }
+      peer.pendingDueMs = Math.min(peer.pendingDueMs, now + delayMs);
+      this.#state.timers.lower(timer.haves, peer.pendingDueMs);
     }
   }
 
   /** Adds a have for one peer; `flush` sends it. */
   append(peer: Peer, piece: PieceIndex): void {
     this.#append(peer, piece);
+  }
+
+  /** Tells a peer, with what waits for it, that it may ask: by a have that it knows of already. */
+  invite(peer: Peer): void {
+    const { offer, pieces } = peer.artifact;
+    let piece = peer.announced;
+    // What can't be read any more isn't announced again.
+    if (piece === undefined || !hasBit(offer, piece)) {
+      piece = 0;
+      while (piece < pieces.count && !hasBit(offer, piece)) piece += 1;
+      if (piece === pieces.count) return;
+    }
+    this.#append(peer, piece);
+    this.flush(peer);
   }
 
   flush(peer: Peer): void {
@@ -77,6 +88,7 @@ export class Announcer {
       larger.set(buffer);
       buffer = larger;
     }
+    peer.announced = piece;
     buffer[peer.pendingCount] = piece;
     peer.pending = buffer;
     peer.pendingCount += 1;

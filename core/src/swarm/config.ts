@@ -56,6 +56,19 @@ export interface SwarmConfig {
    */
   readonly uploadsToEmpty: number;
   readonly piecesPerUpload: number;
+  /** Says to whom it has room to serve, and asks hosts when they say so. */
+  readonly invites: boolean;
+  /** How many more than there are uploads are invited, so that one can begin when another ends. */
+  readonly invitesAhead: number;
+  /** Patience with an invitation: at least and at most, and between them some times what answers take. */
+  readonly inviteMs: Millis;
+  readonly inviteMsMax: Millis;
+  /** Who didn't answer an invitation gets no other for as long as so many uploads usually take. */
+  readonly inviteAgainUploads: number;
+  /** Without a request or a chunk for so long, a host is asked that didn't say that it has room, … */
+  readonly uninvitedAfterMs: Millis;
+  /** … and at once when it has never said so in this time, as hosts that don't know how. */
+  readonly uninvitedSilentMs: Millis;
   /** A peer that offers fewer pieces of an artifact is a newcomer. */
   readonly newcomerPieces: number;
   /** How much sooner than others a peer of the same zone is served: it waits less, and nobody starves. */
@@ -76,16 +89,12 @@ export interface SwarmConfig {
    */
   readonly rareHeadStartMs: Millis;
   readonly rareShare: number;
-  /** A have is urgent where fewer peers than this have the piece, … */
-  readonly haveSoonCopies: number;
-  /** … or where the peer knows of fewer pieces than this that it lacks and we have. */
-  readonly haveSoonLacked: number;
-  /** How long an urgent have may wait for company on a busy link that lacks the piece. */
+  /** How long a have may wait for company where the other side lacks the piece, … */
   readonly haveDelayMs: Millis;
-  /** The same for one that isn't urgent, busy or not. */
-  readonly haveDelayCommonMs: Millis;
-  /** The same where the other side has the piece, and only counts copies. */
+  /** … where it has the piece, too, … */
   readonly haveDelayKnownMs: Millis;
+  /** … and how many go at once. */
+  readonly havesTogether: number;
   /** Without a chunk for this long, what a link was asked for goes elsewhere. */
   readonly requestStallMs: Millis;
   /** Without a chunk for this long, a link with open requests is dropped. */
@@ -147,6 +156,13 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     uploadSlotsForNewcomers,
     uploadsToEmpty: 2,
     piecesPerUpload: 3,
+    invites: true,
+    invitesAhead: 2,
+    inviteMs: 5,
+    inviteMsMax: 500,
+    inviteAgainUploads: 1,
+    uninvitedAfterMs: 500,
+    uninvitedSilentMs: 10_000,
     newcomerPieces: 4,
     nearHeadStartMs: 200,
     farBytesPerMs: Infinity,
@@ -155,11 +171,9 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     behindHeadStartMsMax: 4000,
     rareHeadStartMs: 2000,
     rareShare: 0.5,
-    haveSoonCopies: 3,
-    haveSoonLacked: 4,
-    haveDelayMs: 50,
-    haveDelayCommonMs: 300,
-    haveDelayKnownMs: 1000,
+    haveDelayMs: 600,
+    haveDelayKnownMs: 2000,
+    havesTogether: 16,
     requestStallMs: 8000,
     linkStallMs: 30_000,
     patienceMax: 4,

@@ -63,6 +63,7 @@ export class Downloads {
     if (request.arrived === 0) this.#patience.answered(now - request.sentMs);
     request.arrived += 1;
     link.progressMs = now;
+    this.#state.fedMs = now;
     link.isStalled = false;
     link.window.deliver(bytes, now);
     if (!request.isCancelled) this.#close(request, bytes);
@@ -156,15 +157,40 @@ export class Downloads {
 
   #fill(link: Link, now: Millis): void {
     link.isStarved = false;
+    if (this.#mayAsk(link, now)) this.#askRoom(link, now);
+    if (link.requests.length === 0 && this.#hasMemory(link)) this.#repeatLate(link, now);
+  }
+
+  /**
+   * Seeders at once, hosts when they have room; others when nobody has had room for a while, and those
+   * that never say whether they have.
+   */
+  #mayAsk(link: Link, now: Millis): boolean {
+    const { config, timers } = this.#state;
+    if (link.known.seeder || link.isInviting || !config.invites) return true;
+    if (link.byPriority.every((peer) => peer.isExhausted || peer.artifact.isComplete)) return false;
+    const hungryMs = this.#state.fedMs + config.uninvitedAfterMs;
+    const silentMs = link.hasInvited ? Infinity : link.openedMs + config.uninvitedSilentMs;
+    const askMs = Math.min(hungryMs, silentMs);
+    if (askMs <= now) return true;
+    timers.lower(timer.hunger, askMs);
+    return false;
+  }
+
+  #askRoom(link: Link, now: Millis): void {
     while (hasRoom(link, requestsPerLinkMax) && !this.#state.requests.isFull) {
-      if (this.#state.bytesOpen >= this.#bytesOpenMax(link)) {
-        link.isStarved = true;
-        this.#state.hasStarved = true;
-        return;
-      }
+      if (!this.#hasMemory(link)) return;
       if (!this.#askRarest(link, now)) break;
     }
-    if (link.requests.length === 0) this.#repeatLate(link, now);
+    link.isInviting = false;
+  }
+
+  /** Whether what a link sends could be kept; a link that was told no is looked at again. */
+  #hasMemory(link: Link): boolean {
+    if (this.#state.bytesOpen < this.#bytesOpenMax(link)) return true;
+    link.isStarved = true;
+    this.#state.hasStarved = true;
+    return false;
   }
 
   /** Some room is left to seeders: what one offers is offered to nobody else, and waits for us. */
@@ -213,6 +239,7 @@ export class Downloads {
   #ask(peer: Peer, first: ChunkIndex, count: number, now: Millis): void {
     const { link, artifact } = peer;
     assert(count > 0, "a request asks for something");
+    this.#state.fedMs = now;
     if (link.requests.length === 0) {
       link.window.begin(now);
       const { requestMs, linkMs } = this.#patience;

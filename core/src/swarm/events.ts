@@ -92,7 +92,10 @@ export interface BitfieldReceived {
   readonly pieces: Uint8Array;
 }
 
-/** Occurs when a peer offers more pieces; the first `count` of `pieces` are meant. */
+/**
+ * Occurs when a peer offers more pieces; the first `count` of `pieces` are meant. One that it offers
+ * already says that it has room for a request.
+ */
 export interface HavesReceived {
   readonly type: "havesReceived";
   readonly link: LinkId;

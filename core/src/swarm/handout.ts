@@ -140,11 +140,14 @@ export class Handout {
 
   /** Offers a piece to the next peer in turn that lacks one and doesn't have enough to ask for. */
   #offerNext({ peers }: Artifact, deal: Deal, untilMs: Millis): Offer | undefined {
+    // What went to nobody yet goes first, to its end: what is sent beside it would only make it late.
+    const firstsOpen = deal.offers.some(({ piece }) => deal.copies.copies(piece) === 1);
     for (let tries = 0; tries < peers.length; tries += 1) {
       deal.turn = (deal.turn + 1) % peers.length;
       const peer = peers[deal.turn] as Peer;
       const piece = this.#wantsMore(peer) ? this.#rarestFor(peer, deal.copies) : undefined;
       if (piece === undefined || peer.shown === undefined) continue;
+      if (firstsOpen && deal.copies.copies(piece) > 0) continue;
       deal.copies.increment(piece);
       setBit(peer.shown, piece);
       peer.shownOpenCount += 1;

@@ -8,6 +8,7 @@ import { bitfieldOf, clearBit, countBits, hasBit, isBitfieldOf, setBit } from ".
 import type { Downloads } from "./downloads.ts";
 import type { HavesReceived } from "./events.ts";
 import type { Handout } from "./handout.ts";
+import type { Invitations } from "./invitations.ts";
 import { type Link, Peer } from "./peers.ts";
 import type { SwarmState } from "./state.ts";
 import type { Uploads } from "./uploads.ts";
@@ -18,6 +19,7 @@ export interface MembersDeps {
   readonly uploads: Uploads;
   readonly announcer: Announcer;
   readonly handout: Handout;
+  readonly invitations: Invitations;
 }
 
 export class Members {
@@ -80,7 +82,7 @@ export class Members {
       peer.offeredCount += 1;
     }
     peer.lackedCount = countLacked(artifact.offer, pieces);
-    this.#deps.uploads.touch();
+    this.#touchUploads();
     if (!peer.hasOurs) this.#sendBitfield(peer);
     if (this.#deps.state.config.seeder) this.#deps.handout.begin(peer);
     if (isFirst) this.#tellPeers(peer);
@@ -96,6 +98,10 @@ export class Members {
     for (let index = 0; index < count; index += 1) {
       const piece = pieces[index] as number;
       if (piece >= artifact.pieces.count) return false;
+      if (hasBit(offered, piece)) {
+        peer.link.isInviting = true;
+        peer.link.hasInvited = true;
+      }
       this.gain(peer, piece);
       if (artifact.unrequested(piece) > 0) isWanted = true;
     }
@@ -114,7 +120,7 @@ export class Members {
     setBit(offered, piece);
     peer.offeredCount += 1;
     if (hasBit(artifact.offer, piece)) peer.lackedCount -= 1;
-    this.#deps.uploads.touch();
+    this.#touchUploads();
     artifact.rarity.increment(piece);
   }
 
@@ -126,7 +132,7 @@ export class Members {
     this.#deps.handout.lose(peer, piece);
     peer.offeredCount -= 1;
     if (hasBit(artifact.offer, piece)) peer.lackedCount += 1;
-    this.#deps.uploads.touch();
+    this.#touchUploads();
     artifact.rarity.decrement(piece);
   }
 
@@ -146,9 +152,16 @@ export class Members {
     return link.unneededSinceMs;
   }
 
+  /** Who is served, and who is invited, may change by what a peer has. */
+  #touchUploads(): void {
+    this.#deps.uploads.touch();
+    this.#deps.invitations.touch();
+  }
+
   #sendBitfield(peer: Peer): void {
     const { link, artifact } = peer;
     this.#deps.announcer.forget(peer);
+    peer.announced = undefined;
     peer.hasOurs = true;
     const { offer, slot } = artifact;
     // A seeder shows each peer its pieces one by one.

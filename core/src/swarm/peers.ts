@@ -1,7 +1,7 @@
 // What the machine remembers of a link, and of a peer in one artifact's swarm. Plain records that the
 // other files of this folder read and write; a link has a peer record for each artifact that both may
 // be members of.
-import type { Bytes, Millis } from "../units.ts";
+import type { Bytes, Millis, PieceIndex } from "../units.ts";
 import type { KnownPeer } from "../wire/messages.ts";
 import type { Artifact } from "./artifact.ts";
 import type { SwarmConfig } from "./config.ts";
@@ -30,6 +30,11 @@ export class Link {
   isStalled = false;
   /** In the list of links to be asked for more. */
   isDirty = false;
+  /** The other side has room for a request, and has said so since it was asked last. */
+  isInviting = false;
+  /** It has said so once: it does when it has room. */
+  hasInvited = false;
+  readonly openedMs: Millis;
   /** Would be asked for more if the node had not asked for all that its memory can take. */
   isStarved = false;
 
@@ -37,15 +42,19 @@ export class Link {
   readonly queue: Upload[] = [];
   active: Upload | undefined;
   servedMs: Millis = 0;
+  /** When it was invited to ask; -Infinity while no invitation is open. */
+  invitedMs: Millis = -Infinity;
+  notInvitedBeforeMs: Millis = -Infinity;
 
   /** Since when neither side can want anything. */
   unneededSinceMs: Millis | undefined;
 
-  constructor(id: LinkId, known: KnownPeer, config: SwarmConfig) {
+  constructor(id: LinkId, known: KnownPeer, config: SwarmConfig, now: Millis) {
     this.id = id;
     this.known = known;
     this.isNear = known.zone === config.zone;
     this.window = new Window(config);
+    this.openedMs = now;
   }
 
   addPeer(peer: Peer): void {
@@ -81,6 +90,8 @@ export class Peer {
   pending: Uint32Array | undefined;
   pendingCount = 0;
   pendingDueMs: Millis = Infinity;
+  /** The piece that was announced last, sent or waiting; undefined when none was since the bitfield. */
+  announced: PieceIndex | undefined;
 
   // Only at a seeder: what this peer was shown, and how much of that it doesn't have yet.
   shown: Uint8Array | undefined;

@@ -32,7 +32,7 @@ export class Script {
 
   constructor(pieces: PieceMap, config: Partial<SwarmConfig> = {}) {
     this.pieces = pieces;
-    this.swarm = new Swarm(withDefaults({ zone: "a", ...config }), new Prng(1));
+    this.swarm = new Swarm(withDefaults({ zone: "a", invites: false, ...config }), new Prng(1));
   }
 
   tell(input: SwarmInput): this {

@@ -25,6 +25,8 @@ export class SwarmState {
   bytesOpen: Bytes = 0;
   /** Some link could be asked for more if there were room. */
   hasStarved = false;
+  /** The last chunk, or request, or artifact joined: whoever waits longer asks also who doesn't invite. */
+  fedMs: Millis = 0;
 
   constructor(config: SwarmConfig, prng: Prng) {
     this.config = config;

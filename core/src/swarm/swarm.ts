@@ -28,6 +28,7 @@ import type {
   UploadEnded,
 } from "./events.ts";
 import { Handout } from "./handout.ts";
+import { Invitations } from "./invitations.ts";
 import { Members } from "./members.ts";
 import { Link, type Peer } from "./peers.ts";
 import { SwarmState } from "./state.ts";
@@ -48,6 +49,7 @@ export class Swarm {
   readonly #uploads: Uploads;
   readonly #announcer: Announcer;
   readonly #handout: Handout;
+  readonly #invitations: Invitations;
   readonly #members: Members;
   readonly #candidates: Candidates;
   #now: Millis = 0;
@@ -62,7 +64,9 @@ export class Swarm {
     this.#handout = new Handout(state, this.#announcer);
     const [downloads, uploads] = [this.#downloads, this.#uploads];
     const [announcer, handout] = [this.#announcer, this.#handout];
-    this.#members = new Members({ state, downloads, uploads, announcer, handout });
+    const invitations = new Invitations({ state, uploads, announcer });
+    this.#invitations = invitations;
+    this.#members = new Members({ state, downloads, uploads, announcer, handout, invitations });
     this.#candidates = new Candidates(state);
   }
 
@@ -73,6 +77,7 @@ export class Swarm {
     this.#handout.deal(now);
     this.#downloads.pump(now);
     while (this.#uploads.next(now) !== undefined);
+    this.#invitations.invite(now);
     if (this.#state.timers.take(timer.dial, now)) this.#candidates.dial(now);
   }
 
@@ -149,6 +154,7 @@ export class Swarm {
       case "requestReceived": {
         const peer = link.peers.get(input.artifact);
         if (this.#uploads.request(link, peer, input) === "illegal") this.#misbehaved(link, now);
+        else this.#invitations.answered(link, now);
         return;
       }
       case "cancelReceived":
@@ -207,6 +213,7 @@ export class Swarm {
     const artifact = new Artifact(input, this.#prng.child(input.artifact));
     artifacts.set(input.artifact, artifact);
     timers.lower(timer.idle, now + config.linkIdleMs);
+    this.#state.fedMs = now;
     const { cid, chunksHeld, pieces } = artifact;
     const piecesCount = pieces.count;
     this.#state.log({ type: "joined", at: now, artifact: cid, chunksHeld, piecesCount });
@@ -233,7 +240,7 @@ export class Swarm {
       this.#candidates.failed(peer.peerId, now);
       return;
     }
-    links.set(id, new Link(id, peer, config));
+    links.set(id, new Link(id, peer, config, now));
     this.#candidates.linked(peer, now);
     timers.lower(timer.idle, now + config.linkIdleMs);
     this.#state.log({ type: "linkOpened", at: now, peer: peer.peerId });
@@ -243,6 +250,7 @@ export class Swarm {
     this.#state.links.delete(link.id);
     this.#downloads.closeLink(link);
     this.#uploads.closeLink(link);
+    this.#invitations.closeLink(link);
     for (const peer of link.peers.values()) this.#members.unlink(peer);
     this.#candidates.unlinked(link.known.peerId, now);
   }
@@ -289,6 +297,7 @@ export class Swarm {
     }
     if (this.#state.config.seeder) this.#handout.add(artifact, piece);
     else this.#announcer.announce(artifact, piece, now);
+    this.#invitations.touch();
     if (!artifact.isComplete) return;
     this.#state.outputs.push({ type: "complete", artifact: slot });
     this.#state.log({ type: "completed", at: now, artifact: artifact.cid });
@@ -309,6 +318,7 @@ export class Swarm {
 
   #uploadEnded(link: Link, input: UploadEnded, now: Millis): void {
     const upload = this.#uploads.end(link, input, now);
+    this.#invitations.touch();
     if (upload === undefined) return;
     const { peer, firstChunk, count } = upload;
     const { artifact } = peer;
@@ -332,7 +342,12 @@ export class Swarm {
       for (const link of this.#downloads.watch(now)) this.#drop(link, "stalled", now);
     }
     if (timers.take(timer.endgame, now)) this.#state.touchAll();
-    if (timers.take(timer.budget, now)) this.#uploads.touch();
+    if (timers.take(timer.hunger, now)) this.#state.touchAll();
+    if (timers.take(timer.invitations, now)) this.#invitations.touch();
+    if (timers.take(timer.budget, now)) {
+      this.#uploads.touch();
+      this.#invitations.touch();
+    }
     if (timers.take(timer.offers, now)) this.#handout.touchAll();
     if (!timers.take(timer.idle, now) || links.size === 0) return;
     for (const link of links.values()) {

@@ -10,6 +10,8 @@ export const timer = {
   dial: 4,
   idle: 5,
   budget: 6,
+  invitations: 7,
+  hunger: 8,
 } as const;
 export type Timer = (typeof timer)[keyof typeof timer];
 

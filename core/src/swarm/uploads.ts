@@ -146,15 +146,45 @@ export class Uploads {
     return upload;
   }
 
+  get usualMs(): Millis {
+    return this.#usualMs;
+  }
+
+  /** For how many more there is room, those that wait counted: some begin as soon as others end. */
+  room(now: Millis): number {
+    const { uploadSlots, uploadSlotsQuick, invitesAhead } = this.#state.config;
+    const ahead = invitesAhead - this.#waiting.size;
+    const slots = uploadSlots - this.#activeCount;
+    const quick = this.#activeCount < uploadSlotsQuick ? this.#activeCount : this.#quickCount(now);
+    return Math.min(slots, uploadSlotsQuick - quick) + ahead;
+  }
+
+  /** Peers with no more pieces than this that are served beside such a one. */
+  servedBeside(offeredCount: number): number {
+    const { uploadsToEmpty, piecesPerUpload } = this.#state.config;
+    return uploadsToEmpty + offeredCount / piecesPerUpload;
+  }
+
+  /** How long a peer counts as having waited. */
+  waitMs(peer: Peer, now: Millis): Millis {
+    const { isNear, servedMs } = peer.link;
+    const nearMs = isNear ? this.#state.config.nearHeadStartMs : 0;
+    return now - servedMs + nearMs + this.#behindHeadStartMs(peer);
+  }
+
   #hasSlot(now: Millis): boolean {
     const { uploadSlots, uploadSlotsQuick } = this.#state.config;
     if (this.#activeCount >= uploadSlots) return false;
-    if (this.#activeCount < uploadSlotsQuick) return true;
+    return this.#activeCount < uploadSlotsQuick || this.#quickCount(now) < uploadSlotsQuick;
+  }
+
+  /** Uploads under way that haven't taken longer than usual. */
+  #quickCount(now: Millis): number {
     let quick = 0;
     for (const { active } of this.#state.links.values()) {
       if (active !== undefined && now - active.startedMs <= slowTimes * this.#usualMs) quick += 1;
     }
-    return quick < uploadSlotsQuick;
+    return quick;
   }
 
   #learnUsual(tookMs: Millis): void {
@@ -164,9 +194,9 @@ export class Uploads {
   }
 
   #choose(now: Millis): Link | undefined {
-    const { uploadSlots, uploadSlotsForNewcomers, nearHeadStartMs } = this.#state.config;
+    const { uploadSlots, uploadSlotsForNewcomers } = this.#state.config;
     const onlyNewcomers = this.#settledCount >= uploadSlots - uploadSlotsForNewcomers;
-    const mayLeaveZone = this.#mayLeaveZone(now);
+    const mayLeaveZone = this.mayLeaveZone(now);
     let best: Link | undefined;
     let bestPriority = -Infinity;
     let bestWaitMs = -Infinity;
@@ -179,13 +209,7 @@ export class Uploads {
         continue;
       }
       const { priority } = first.peer.artifact;
-      const nearMs = link.isNear ? nearHeadStartMs : 0;
-      const waitMs =
-        now -
-        link.servedMs +
-        nearMs +
-        this.#behindHeadStartMs(first.peer) +
-        this.#rareHeadStartMs(first);
+      const waitMs = this.waitMs(first.peer, now) + this.#rareHeadStartMs(first);
       if (priority < bestPriority || (priority === bestPriority && waitMs <= bestWaitMs)) continue;
       // Last, because it looks at all links.
       if (this.#isCrowded(first.peer)) continue;
@@ -198,8 +222,7 @@ export class Uploads {
 
   /** Whether enough peers that have no more than this one are being served. */
   #isCrowded({ offeredCount }: Peer): boolean {
-    const { uploadsToEmpty, piecesPerUpload } = this.#state.config;
-    const most = uploadsToEmpty + offeredCount / piecesPerUpload;
+    const most = this.servedBeside(offeredCount);
     if (this.#activeCount < most) return false;
     let count = 0;
     for (const { active } of this.#state.links.values()) {
@@ -209,7 +232,7 @@ export class Uploads {
   }
 
   /** A budget that fills again with time: an upload may begin while something is left. */
-  #mayLeaveZone(now: Millis): boolean {
+  mayLeaveZone(now: Millis): boolean {
     const { farBytesPerMs, farBurstBytes } = this.#state.config;
     if (farBytesPerMs === Infinity) return true;
     const filled = this.#farBytesLeft + farBytesPerMs * (now - this.#farMs);

@@ -1,0 +1,145 @@
+// Whom to invite to ask. A host asks a peer when that has room for it, and not before: what is asked of
+// one that is busy waits there, while others that have got the same piece meanwhile have nobody to send
+// it to. In a swarm's first seconds, when few have anything, that left half of all ways up idle. So an
+// invitation goes out for each upload that could begin soon, to the peer that would be served first; it
+// chooses what to ask for, by what it lacks at that moment, and one that lacks nothing doesn't answer.
+//
+// An invitation is a have of a piece that the peer knows of already; with it goes what else waits to be
+// announced. So it costs no message of its own kind, and nobody has to understand it.
+//
+// Invariants: a link has at most one open invitation, which ends with a request, or after a few times
+// what answers take; one that came to nothing isn't repeated at once.
+import type { Millis } from "../units.ts";
+import type { Announcer } from "./announcer.ts";
+import type { Link, Peer } from "./peers.ts";
+import type { SwarmState } from "./state.ts";
+import { timer } from "./timers.ts";
+import type { Uploads } from "./uploads.ts";
+
+/** An answer that takes so many times the usual doesn't come. */
+const lateTimes = 4;
+/** Weight of the newest answer in what is usual. */
+const newestWeight = 0.1;
+
+export interface InvitationsDeps {
+  readonly state: SwarmState;
+  readonly uploads: Uploads;
+  readonly announcer: Announcer;
+}
+
+export class Invitations {
+  readonly #deps: InvitationsDeps;
+  readonly #open: Set<Link> = new Set();
+  #answerMs: Millis = 0;
+  /** Something changed since there was nobody to invite. */
+  #isDue = false;
+
+  constructor(deps: InvitationsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Somebody may lack what it didn't, or there is more room: somebody may be invited. */
+  touch(): void {
+    this.#isDue = true;
+  }
+
+  /** A link asks for something. */
+  answered(link: Link, now: Millis): void {
+    if (!this.#open.delete(link)) return;
+    this.#answerMs += (now - link.invitedMs - this.#answerMs) * newestWeight;
+    link.invitedMs = -Infinity;
+    link.notInvitedBeforeMs = now;
+  }
+
+  closeLink(link: Link): void {
+    this.#open.delete(link);
+    this.#isDue = true;
+  }
+
+  /** Invites as many as there is room for. */
+  invite(now: Millis): void {
+    const { state, uploads, announcer } = this.#deps;
+    const { config } = state;
+    if (!this.#isDue || config.seeder || !config.invites) return;
+    this.#expire(now);
+    while (this.#open.size < uploads.room(now)) {
+      const peer = this.#choose(now);
+      if (peer === undefined) {
+        this.#isDue = false;
+        return;
+      }
+      this.#open.add(peer.link);
+      peer.link.invitedMs = now;
+      state.timers.lower(timer.invitations, now + this.#patienceMs);
+      announcer.invite(peer);
+    }
+  }
+
+  /** What isn't answered by now won't be. */
+  #expire(now: Millis): void {
+    const { config, timers } = this.#deps.state;
+    for (const link of this.#open) {
+      const untilMs = link.invitedMs + this.#patienceMs;
+      if (untilMs > now) {
+        timers.lower(timer.invitations, untilMs);
+        continue;
+      }
+      this.#open.delete(link);
+      link.invitedMs = -Infinity;
+      const againMs = config.inviteAgainUploads * this.#deps.uploads.usualMs;
+      link.notInvitedBeforeMs = now + Math.max(againMs, this.#patienceMs);
+    }
+  }
+
+  get #patienceMs(): Millis {
+    const { inviteMs, inviteMsMax } = this.#deps.state.config;
+    return Math.min(Math.max(inviteMs, lateTimes * this.#answerMs), inviteMsMax);
+  }
+
+  /** Of those that lack something and neither wait nor are served, who would be served first. */
+  #choose(now: Millis): Peer | undefined {
+    const { state, uploads } = this.#deps;
+    const mayLeaveZone = uploads.mayLeaveZone(now);
+    let best: Peer | undefined;
+    let bestWaitMs = -Infinity;
+    for (const link of state.links.values()) {
+      if (isServed(link) || (!link.isNear && !mayLeaveZone)) continue;
+      const peer = link.byPriority.find(lacksSomething);
+      if (peer === undefined) continue;
+      if (link.notInvitedBeforeMs > now) {
+        state.timers.lower(timer.invitations, link.notInvitedBeforeMs);
+        continue;
+      }
+      if (best !== undefined && peer.artifact.priority < best.artifact.priority) continue;
+      const waitMs = uploads.waitMs(peer, now);
+      const isFirst = best === undefined || peer.artifact.priority > best.artifact.priority;
+      if (!isFirst && waitMs <= bestWaitMs) continue;
+      // Last, because it looks at all links.
+      if (this.#isCrowded(peer)) continue;
+      best = peer;
+      bestWaitMs = waitMs;
+    }
+    return best;
+  }
+
+  /** Whether enough peers that have no more than this one are served, wait, or are invited. */
+  #isCrowded({ offeredCount }: Peer): boolean {
+    const { uploads, state } = this.#deps;
+    const most = uploads.servedBeside(offeredCount);
+    let count = 0;
+    for (const link of state.links.values()) {
+      if (!isServed(link)) continue;
+      const peer = link.active?.peer ?? link.queue[0]?.peer ?? link.byPriority[0];
+      if (peer !== undefined && peer.offeredCount <= offeredCount) count += 1;
+    }
+    return count >= most;
+  }
+}
+
+function isServed({ active, queue, invitedMs }: Link): boolean {
+  return active !== undefined || queue.length > 0 || invitedMs > -Infinity;
+}
+
+function lacksSomething(peer: Peer): boolean {
+  return peer.isLive && peer.lackedCount > 0 && !peer.link.known.seeder;
+}
