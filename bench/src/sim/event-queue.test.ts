@@ -9,7 +9,8 @@ test("gives events by time, and those of the same time in the order they were ad
   let now = 0;
   for (let step = 0; step < 20_000; step += 1) {
     if (prng.below(5) < 3) {
-      const at = now + prng.below(50);
+      // Some at once, most soon, and some beyond what is kept by span.
+      const at = now + prng.below([1, 50, 50, 50, 500][prng.below(5)] ?? 1) / 4;
       queue.add(at, step % 7, step, step + 1, step + 2, step + 3, step + 4);
       model.push({ at, a: step });
       continue;

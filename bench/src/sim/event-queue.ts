@@ -1,21 +1,43 @@
 // The virtual clock's queue: events by time, those of the same time in the order they were added, so that
-// a run depends on its seed alone. A four-ary heap over typed arrays; an event is a kind and five
-// numbers, and adding or taking one allocates nothing once the arrays have grown.
+// a run depends on its seed alone. An event is a kind and five numbers in one run of memory, and adding
+// or taking one allocates nothing once the arrays have grown.
+//
+// Nearly all events are due within milliseconds. Time is cut into short spans: what is due in the present
+// span is in a small heap, what is due in one of the next spans is in that span's list, unordered, and
+// what is later is in a large heap that is seldom looked at. A single heap would be as deep as the world
+// is large, and a miss of the cache at each level.
 import { assert } from "@shoal/core/error";
 import type { Millis } from "@shoal/core/units";
+import { EventHeap } from "./event-heap.ts";
 
-const arity = 4;
+/** Words of an event: its order (a double), kind, five fields, and the next of its span's list. */
+const wordsPerEvent = 16;
+const doublesPerEvent = wordsPerEvent / 2;
+const kindAt = 4;
+const fieldsAt = 5;
+const nextAt = 10;
+/** Doubles of an event. */
+const timeAt = 0;
+const orderAt = 1;
+
+const spanMs: Millis = 1 / 16;
+const spansCount = 1024;
+const none = 0xffff_ffff;
 
 export class EventQueue {
-  /** Heap places: when, and which record. Records added earlier have smaller orders. */
-  #times = new Float64Array(1024);
-  #slots = new Uint32Array(1024);
-  #size = 0;
-  /** Records by slot. */
-  #orders = new Float64Array(1024);
-  #kinds = new Uint8Array(1024);
-  #fields = new Uint32Array(1024 * 5);
-  #free = new Uint32Array(1024);
+  #words: Uint32Array = new Uint32Array(1024 * wordsPerEvent);
+  #doubles: Float64Array = new Float64Array(this.#words.buffer);
+  readonly #orderOf = (slot: number): number =>
+    this.#doubles[slot * doublesPerEvent + orderAt] as number;
+  readonly #present = new EventHeap(this.#orderOf);
+  readonly #later = new EventHeap(this.#orderOf);
+  /** First of each span's list; span s of all time is at s % `spansCount`. */
+  readonly #lists = new Uint32Array(spansCount).fill(none);
+  /** Events in the lists. */
+  #listed = 0;
+  /** The span whose events are in the heap. */
+  #span = 0;
+  #free: Uint32Array = new Uint32Array(1024);
   #freeCount = 0;
   #slotsUsed = 0;
   #order = 0;
@@ -30,7 +52,7 @@ export class EventQueue {
   e = 0;
 
   get size(): number {
-    return this.#size;
+    return this.#slotsUsed - this.#freeCount;
   }
 
   /** How many events were added so far. */
@@ -41,35 +63,72 @@ export class EventQueue {
   add(at: Millis, kind: number, a: number, b = 0, c = 0, d = 0, e = 0): void {
     const slot = this.#takeSlot();
     this.#order += 1;
-    this.#orders[slot] = this.#order;
-    this.#kinds[slot] = kind;
-    const base = slot * 5;
-    this.#fields[base] = a;
-    this.#fields[base + 1] = b;
-    this.#fields[base + 2] = c;
-    this.#fields[base + 3] = d;
-    this.#fields[base + 4] = e;
-    this.#siftUp(at, slot);
+    const double = slot * doublesPerEvent;
+    this.#doubles[double + timeAt] = at;
+    this.#doubles[double + orderAt] = this.#order;
+    const word = slot * wordsPerEvent;
+    this.#words[word + kindAt] = kind;
+    this.#words[word + fieldsAt] = a;
+    this.#words[word + fieldsAt + 1] = b;
+    this.#words[word + fieldsAt + 2] = c;
+    this.#words[word + fieldsAt + 3] = d;
+    this.#words[word + fieldsAt + 4] = e;
+    this.#place(at, slot);
   }
 
   /** Takes the next event into the fields above. False when there is none. */
   next(): boolean {
-    if (this.#size === 0) return false;
-    const slot = this.#slots[0] as number;
-    this.at = this.#times[0] as number;
-    this.kind = this.#kinds[slot] as number;
-    const base = slot * 5;
-    this.a = this.#fields[base] as number;
-    this.b = this.#fields[base + 1] as number;
-    this.c = this.#fields[base + 2] as number;
-    this.d = this.#fields[base + 3] as number;
-    this.e = this.#fields[base + 4] as number;
+    if (this.#present.size === 0 && !this.#advance()) return false;
+    const slot = this.#present.take();
+    const word = slot * wordsPerEvent;
+    this.at = this.#doubles[slot * doublesPerEvent + timeAt] as number;
+    this.kind = this.#words[word + kindAt] as number;
+    this.a = this.#words[word + fieldsAt] as number;
+    this.b = this.#words[word + fieldsAt + 1] as number;
+    this.c = this.#words[word + fieldsAt + 2] as number;
+    this.d = this.#words[word + fieldsAt + 3] as number;
+    this.e = this.#words[word + fieldsAt + 4] as number;
     this.#free[this.#freeCount] = slot;
     this.#freeCount += 1;
-    this.#size -= 1;
-    if (this.#size > 0) {
-      this.#siftDown(this.#times[this.#size] as number, this.#slots[this.#size] as number);
+    return true;
+  }
+
+  #place(at: Millis, slot: number): void {
+    const ahead = at / spanMs - this.#span;
+    if (ahead < 1) {
+      this.#present.add(at, slot);
+    } else if (ahead < spansCount) {
+      const list = Math.floor(at / spanMs) % spansCount;
+      this.#words[slot * wordsPerEvent + nextAt] = this.#lists[list] as number;
+      this.#lists[list] = slot;
+      this.#listed += 1;
+    } else {
+      this.#later.add(at, slot);
     }
+  }
+
+  /** Goes to the next span with events. False when there is none. */
+  #advance(): boolean {
+    do {
+      if (this.#listed === 0) {
+        if (this.#later.size === 0) return false;
+        this.#span = Math.floor(this.#later.firstAt / spanMs);
+      } else {
+        this.#span += 1;
+      }
+      const list = this.#span % spansCount;
+      let slot = this.#lists[list] as number;
+      this.#lists[list] = none;
+      while (slot !== none) {
+        this.#present.add(this.#doubles[slot * doublesPerEvent + timeAt] as number, slot);
+        this.#listed -= 1;
+        slot = this.#words[slot * wordsPerEvent + nextAt] as number;
+      }
+      while (this.#later.firstAt / spanMs - this.#span < spansCount) {
+        const at = this.#later.firstAt;
+        this.#place(at, this.#later.take());
+      }
+    } while (this.#present.size === 0);
     return true;
   }
 
@@ -78,76 +137,20 @@ export class EventQueue {
       this.#freeCount -= 1;
       return this.#free[this.#freeCount] as number;
     }
-    if (this.#slotsUsed === this.#kinds.length) this.#grow();
+    if (this.#slotsUsed === this.#free.length) this.#grow();
     this.#slotsUsed += 1;
     return this.#slotsUsed - 1;
   }
 
   #grow(): void {
-    const capacity = this.#kinds.length * 2;
-    assert(capacity <= 2 ** 28, "a world has fewer events under way");
-    this.#times = copied(this.#times, new Float64Array(capacity));
-    this.#slots = copied(this.#slots, new Uint32Array(capacity));
-    this.#orders = copied(this.#orders, new Float64Array(capacity));
-    this.#kinds = copied(this.#kinds, new Uint8Array(capacity));
-    this.#fields = copied(this.#fields, new Uint32Array(capacity * 5));
-    this.#free = copied(this.#free, new Uint32Array(capacity));
+    const capacity = this.#free.length * 2;
+    assert(capacity <= 2 ** 26, "a world has fewer events under way");
+    const words = this.#words;
+    this.#words = new Uint32Array(capacity * wordsPerEvent);
+    this.#words.set(words);
+    this.#doubles = new Float64Array(this.#words.buffer);
+    const free = this.#free;
+    this.#free = new Uint32Array(capacity);
+    this.#free.set(free);
   }
-
-  #siftUp(at: Millis, slot: number): void {
-    const times = this.#times;
-    const slots = this.#slots;
-    let place = this.#size;
-    this.#size += 1;
-    // Whatever is there already was added earlier: it stays in front at the same time.
-    while (place > 0) {
-      const parent = ((place - 1) / arity) | 0;
-      const parentAt = times[parent] as number;
-      if (parentAt <= at) break;
-      times[place] = parentAt;
-      slots[place] = slots[parent] as number;
-      place = parent;
-    }
-    times[place] = at;
-    slots[place] = slot;
-  }
-
-  #siftDown(at: Millis, slot: number): void {
-    const times = this.#times;
-    const slots = this.#slots;
-    const size = this.#size;
-    const order = this.#orders[slot] as number;
-    let place = 0;
-    for (;;) {
-      const first = place * arity + 1;
-      if (first >= size) break;
-      const end = Math.min(first + arity, size);
-      let child = first;
-      for (let other = first + 1; other < end; other += 1) {
-        const [otherAt, childAt] = [times[other] as number, times[child] as number];
-        if (otherAt < childAt || (otherAt === childAt && this.#isOlder(other, child))) {
-          child = other;
-        }
-      }
-      const childAt = times[child] as number;
-      const childSlot = slots[child] as number;
-      if (childAt > at || (childAt === at && (this.#orders[childSlot] as number) > order)) break;
-      times[place] = childAt;
-      slots[place] = childSlot;
-      place = child;
-    }
-    times[place] = at;
-    slots[place] = slot;
-  }
-
-  #isOlder(place: number, than: number): boolean {
-    const slot = this.#slots[place] as number;
-    const other = this.#slots[than] as number;
-    return (this.#orders[slot] as number) < (this.#orders[other] as number);
-  }
-}
-
-function copied<A extends Float64Array | Uint32Array | Uint8Array>(from: A, to: A): A {
-  to.set(from);
-  return to;
 }

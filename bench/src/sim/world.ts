@@ -11,7 +11,7 @@ import { announceMs, announceSoonMs } from "@shoal/core/limits";
 import { EventQueue } from "./event-queue.ts";
 import { Introductions } from "./introductions.ts";
 import { Messages } from "./messages.ts";
-import { Network, type Flow } from "./network.ts";
+import { Network } from "./network.ts";
 import { bytesPerMs, type Scenario } from "./scenario.ts";
 import {
   SimHost,
@@ -74,7 +74,8 @@ export class World implements HostWorld {
         queue: this.#queue,
         chunkBytes: (chunk) => this.#chunkBytes(chunk),
         latencyMs: (from, to) => this.#latencyMs(from, to),
-        ended: (host, flow, isStopped) => this.#uploadEnded(host, flow, isStopped),
+        ended: (host, link, request, isStopped) =>
+          this.#uploadEnded(host, link, request, isStopped),
       },
       kinds,
       Math.max(segmentBytesMin, chunkBytes / segmentsPerChunk),
@@ -225,7 +226,7 @@ export class World implements HostWorld {
     host.tell({ type, artifact: slot, chunk, link, peer: known.peerId });
   }
 
-  #uploadEnded(from: number, { link, request }: Flow, isStopped: boolean): void {
+  #uploadEnded(from: number, link: number, request: number, isStopped: boolean): void {
     const host = this.hosts[from] as SimHost;
     const outcome = isStopped ? "stopped" : "sent";
     if (host.links.has(link)) host.tell({ type: "uploadEnded", link, request, outcome });
