@@ -15,6 +15,7 @@ import {
   firstRepeatable,
   firstUnrequested,
   hasRoom,
+  isDue,
   lateAt,
   lateRequest,
   nothing,
@@ -178,6 +179,8 @@ export class Downloads {
   }
 
   #askRoom(link: Link, now: Millis): void {
+    // Hosts that have room are asked at once: others may take it.
+    if (link.known.seeder && !isDue(link, this.#state.config)) return;
     while (hasRoom(link, requestsPerLinkMax) && !this.#state.requests.isFull) {
       if (!this.#hasMemory(link)) return;
       if (!this.#askRarest(link, now)) break;

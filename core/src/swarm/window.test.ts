@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { kibibyte, mebibyte } from "../units.ts";
 import { withDefaults } from "./config.ts";
+import { isDue } from "./picker.ts";
 import { Window } from "./window.ts";
 
 const config = withDefaults({ windowMs: 300 });
@@ -52,6 +53,15 @@ describe("a request window", () => {
     window.begin(0);
     deliver(window, 1_000_000, 3000);
     expect(window.bytes).toBe(config.windowBytesMax);
+  });
+
+  test("is filled chunk by chunk, unless it is the largest: then a quarter at a time", () => {
+    const window = new Window(config);
+    window.begin(0);
+    expect(isDue({ window, bytesOpen: window.bytes - 1 }, config)).toBe(true);
+    deliver(window, 1_000_000, 3000);
+    expect(isDue({ window, bytesOpen: window.bytes - 1 }, config)).toBe(false);
+    expect(isDue({ window, bytesOpen: (window.bytes * 3) / 4 }, config)).toBe(true);
   });
 
   test("doesn't count time without requests as slowness", () => {
