@@ -545,12 +545,18 @@ export const streamWindowBytesMax = 1 * mebibyte;
 export const streamReadBytesMax = 2 * mebibyte;
 /** Chunk bytes that wait in a stream before the next chunk is read from the disk. */
 export const laneQueueBytesMax = 256 * kibibyte;
-/** A frame of the data stream or a bulk socket: one chunk, or a run of chunks up to this size together. */
-export const runBytesMax: number = chunkBytesMax;
+/** A frame of the data stream or a bulk socket: one chunk, or a run of chunks up to this size together: a whole piece. */
+export const runBytesMax: number = pieceBytesMax;
+/** A run on a bulk socket takes about so long: where more would take longer, a receiver would wait for its first chunk. */
+export const runMsMax = 100;
+/** Runs that are read or being sent, of all uploads together; where there are many, each has shorter ones. */
+export const uploadBytesMax = 24 * mebibyte;
 /** A run on a libp2p stream: shorter, because all of it waits in the stream. */
 export const streamRunBytesMax = 256 * kibibyte;
 /** Bytes that wait in a bulk socket while the next run is read from the disk. */
-export const bulkQueueBytesMax: number = runBytesMax;
+export const bulkQueueBytesMax = 1 * mebibyte;
+/** What is encrypted at once: the runtime keeps all of it a second time until it is sent. */
+export const bulkWriteBytesMax = 512 * kibibyte;
 /** Bulk sockets whose opening isn't there or whose link hasn't announced them; more are closed at once. */
 export const bulkPendingMax = 128;
 /** How long a bulk socket may take to be connected, encrypted and accepted. */
@@ -630,6 +636,7 @@ assert(
 assert(uploadSlotsForNewcomers < uploadSlotsMax, "newcomers leave room for others");
 assert(streamWindowBytesMax < streamReadBytesMax, "a paused stream isn't reset");
 assert(runBytesMax >= chunkBytesMax && streamRunBytesMax <= runBytesMax, "a run holds any chunk");
+assert(uploadBytesMax >= 2 * uploadSlotsMax * chunkBytesMax, "every upload has room for its runs");
 assert(bulkRetryMsMin < bulkRetryMsMax, "pauses grow");
 assert(bulkHoldMsMax < bulkOpenMsMax, "a socket that takes long holds nothing up");
 assert(windowBytesMin <= downloadBytesOpenMax, "one link alone can fill its window");

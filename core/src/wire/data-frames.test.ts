@@ -49,7 +49,7 @@ function framesRead(
   expects: ExpectFrame,
   counts: readonly number[],
 ): readonly DataFrame[] {
-  const reader = new DataFrameReader(expects, (length) => new Uint8Array(length));
+  const reader = new DataFrameReader(expects, ({ length }) => new Uint8Array(length));
   const frames: DataFrame[] = [];
   for (let at = 0, turn = 0; at < stream.length; turn += 1) {
     const room = reader.room();

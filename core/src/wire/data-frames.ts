@@ -101,14 +101,14 @@ export class DataFrameDecoder {
  */
 export class DataFrameReader {
   readonly #expects: ExpectFrame;
-  readonly #allocate: (length: number) => Uint8Array;
+  readonly #allocate: (head: DataFrameHead) => Uint8Array;
   readonly #headBytes: Uint8Array = new Uint8Array(dataHeadBytes);
   #head: DataFrameHead | undefined;
   #body: Uint8Array = this.#headBytes;
   #filled = 0;
 
-  /** `allocate` gives memory of exactly that length; it belongs to the frame that is answered. */
-  constructor(expects: ExpectFrame, allocate: (length: number) => Uint8Array) {
+  /** `allocate` gives memory of exactly the frame's length; it belongs to the frame that is answered. */
+  constructor(expects: ExpectFrame, allocate: (head: DataFrameHead) => Uint8Array) {
     this.#expects = expects;
     this.#allocate = allocate;
   }
@@ -129,7 +129,7 @@ export class DataFrameReader {
     if (this.#head === undefined) {
       const head = readHead(this.#headBytes, this.#expects);
       if (head.length > 0) {
-        this.#body = this.#allocate(head.length);
+        this.#body = this.#allocate(head);
         this.#head = head;
         return undefined;
       }

@@ -4,7 +4,7 @@ import type { Bytes, Millis } from "@shoal/core/units";
 
 /** The sending side. */
 export interface ChunkLane {
-  /** Longest run in one frame. */
+  /** Longest run in one frame, as of now. */
   readonly runBytesMax: Bytes;
   /** Memory for a frame with a run of so many bytes, behind `dataHeadBytes` for its head. */
   frame(runBytes: Bytes): Uint8Array;
@@ -26,6 +26,8 @@ export interface LaneListener {
     readonly chunk: number;
     readonly length: number;
   }): boolean;
+  /** How far beyond a block's boundary the run of an expected frame lies in its artifact. */
+  phase(request: number): Bytes;
   /** Bytes came. Answers how long to read no more; asked again then, with none. */
   pauseMs(bytes: Bytes): Millis;
   /** A run of whole chunks came; its memory is the listener's, who may give it back by `release`. */

@@ -82,14 +82,19 @@ export class Driver {
     const { cid, manifest, storage, priority } = options;
     this.#lastSlot += 1;
     const slot = this.#lastSlot;
-    const membership = new SwarmMembership(slot, options, {
-      offer: (_membership, peers) => this.#offer(slot, peers.map(knownOf)),
-      progress: () => this.#progress(slot, manifest.chunkBytes.length),
-      left: () => this.#forget(slot, cid),
-    });
+    const pieces = derivePieces(manifest);
+    const membership = new SwarmMembership(
+      slot,
+      { ...options, pieces },
+      {
+        offer: (_membership, peers) => this.#offer(slot, peers.map(knownOf)),
+        progress: () => this.#progress(slot, manifest.chunkBytes.length),
+        left: () => this.#forget(slot, cid),
+      },
+    );
     this.#memberships.set(slot, membership);
     this.#slots.set(cid, slot);
-    const [pieces, held] = [derivePieces(manifest), storage.heldChunks()];
+    const held = storage.heldChunks();
     this.dispatch({ type: "artifactJoined", artifact: slot, cid, pieces, held, priority });
     for (const link of this.#links.values()) this.#permissions.look(link, cid, slot);
     return membership;
@@ -229,10 +234,7 @@ export class Driver {
         if (link === undefined || membership === undefined) return;
         if (output.type === "request") {
           const { request, firstChunk, count } = output;
-          link.ask(
-            { artifact: membership.cid, request, firstChunk, count },
-            membership.manifest.chunkBytes,
-          );
+          link.ask({ artifact: membership.cid, request, firstChunk, count }, membership.places);
           return;
         }
         link.send(messageOf(output, membership.cid));

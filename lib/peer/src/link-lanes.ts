@@ -20,6 +20,7 @@ import type { Millis } from "@shoal/core/units";
 import { laneTokenBytes } from "@shoal/core/wire/message-codec";
 import type { LaneMessage } from "@shoal/core/wire/messages";
 import type { Log } from "@shoal/daemon/log";
+import { blockBytes } from "@shoal/store/direct-io";
 import type { BulkAddress } from "./bulk/bulk-address.ts";
 import type { BulkPort } from "./bulk/bulk-port.ts";
 import type { BulkReceiver } from "./bulk/bulk-receiver.ts";
@@ -42,7 +43,7 @@ export interface LinkLanesDeps {
   /** What waits for the first bulk socket may go on: it is there, or has failed, or takes long. */
   settled(): void;
   /** Of the bulk sockets; `ended` means that the peer broke the protocol. */
-  readonly listener: Omit<LaneListener, "expects">;
+  readonly listener: Omit<LaneListener, "expects" | "phase">;
 }
 
 interface Incoming {
@@ -186,6 +187,7 @@ export class LinkLanes {
         if (requests.isVoided(request)) throw lost("what a request owed is late");
         return false;
       },
+      phase: (request) => requests.offsetOf(request) % blockBytes,
       pauseMs: (bytes) => listener.pauseMs(bytes),
       run: (request, chunk, bytes, release) => listener.run(request, chunk, bytes, release),
       requestEnded: (request) => {

@@ -1,11 +1,13 @@
 // One artifact of a node, on the side of the storage: reads chunks that are to be sent, checks the hash
 // of received ones and stores them. Decides nothing about peers.
 import { chunkHashOf, type ChunkList } from "@shoal/core/content/manifest";
+import type { PieceMap } from "@shoal/core/content/pieces";
 import { digest, digestEquals } from "@shoal/core/digest";
 import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
 import type { ArtifactSlot } from "@shoal/core/swarm/events";
 import type { Bytes } from "@shoal/core/units";
+import type { ChunkPlaces } from "./open-requests.ts";
 import type {
   ArtifactStorage,
   JoinOptions,
@@ -28,6 +30,8 @@ export class SwarmMembership implements Membership {
   readonly artifact: ArtifactCid;
   readonly manifest: ChunkList;
   readonly priority: number;
+  /** Where its chunks lie. */
+  readonly places: ChunkPlaces;
   readonly done: Promise<void>;
   readonly #storage: ArtifactStorage;
   readonly #host: MembershipHost;
@@ -39,12 +43,18 @@ export class SwarmMembership implements Membership {
   /** When the last chunk was stored; at first when the node joined. */
   #storedMs = performance.now();
 
-  constructor(slot: ArtifactSlot, options: JoinOptions, host: MembershipHost) {
+  constructor(
+    slot: ArtifactSlot,
+    options: JoinOptions & { readonly pieces: PieceMap },
+    host: MembershipHost,
+  ) {
     this.slot = slot;
     this.cid = options.cid;
     this.artifact = options.partOf ?? options.cid;
     this.manifest = options.manifest;
     this.priority = options.priority;
+    const { manifest, pieces } = options;
+    this.places = { chunkBytes: manifest.chunkBytes, chunkOffset: pieces.chunkOffset };
     this.#storage = options.storage;
     this.#host = host;
     this.done = this.#completion.promise;

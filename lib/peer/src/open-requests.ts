@@ -1,6 +1,13 @@
 // What a link was asked for and hasn't sent yet: the frames that may come, and on which lane. Everything
 // else that comes is refused before it costs memory. Bounded by the scheduler, which opens the requests.
 import { voidedRequestsMax } from "@shoal/core/limits";
+import type { Bytes } from "@shoal/core/units";
+
+/** Where the chunks of an artifact lie, as its manifest says. */
+export interface ChunkPlaces {
+  readonly chunkBytes: Uint32Array;
+  readonly chunkOffset: (chunk: number) => Bytes;
+}
 
 interface OpenRequest {
   readonly end: number;
@@ -9,6 +16,8 @@ interface OpenRequest {
   readonly lane: number;
   readonly openedMs: number;
   next: number;
+  /** Where the next chunk begins in the artifact. */
+  offset: Bytes;
 }
 
 export class OpenRequests {
@@ -26,12 +35,12 @@ export class OpenRequests {
     return this.#open.size;
   }
 
-  /** Chunks `first` … `first + count - 1` were asked for; `chunkBytes` are the manifest's. */
+  /** Chunks `first` … `first + count - 1` of an artifact were asked for. */
   open(
     request: number,
     first: number,
     count: number,
-    chunkBytes: Uint32Array,
+    { chunkBytes, chunkOffset }: ChunkPlaces,
     lane: number = 0,
   ): void {
     this.#voided.delete(request);
@@ -40,6 +49,7 @@ export class OpenRequests {
       end: first + count,
       chunkBytes,
       lane,
+      offset: chunkOffset(first),
       openedMs: performance.now(),
     });
   }
@@ -55,6 +65,11 @@ export class OpenRequests {
     return open.lane === lane && chunk === open.next && chunksIn(open, length) > 0;
   }
 
+  /** Where the next run of an open request begins in its artifact. */
+  offsetOf(request: number): Bytes {
+    return this.#open.get(request)?.offset ?? 0;
+  }
+
   /** Whether this is about a request whose bulk socket was lost. */
   isVoided(request: number): boolean {
     return this.#voided.has(request);
@@ -66,6 +81,7 @@ export class OpenRequests {
     if (open === undefined) return 0;
     const count = chunksIn(open, length);
     open.next += count;
+    open.offset += length;
     if (open.next < open.end) return count;
     this.#open.delete(request);
     this.#answered(performance.now() - open.openedMs);

@@ -10,7 +10,7 @@ import type { BulkPort } from "./bulk/bulk-port.ts";
 import type { ChunkLane, LaneListener } from "./chunk-lane.ts";
 import type { ControlStream } from "./control-stream.ts";
 import { LinkLanes } from "./link-lanes.ts";
-import { OpenRequests } from "./open-requests.ts";
+import { type ChunkPlaces, OpenRequests } from "./open-requests.ts";
 import { StreamLane } from "./stream-lane.ts";
 import { StreamReceiver } from "./stream-receiver.ts";
 import type { Traffic } from "./traffic.ts";
@@ -143,17 +143,17 @@ export class PeerLink {
     else this.#parts.control.send(message);
   }
 
-  /** Asks for chunks; `chunkBytes` are the manifest's. */
-  ask(request: Omit<RequestMessage, "type" | "lane">, chunkBytes: Uint32Array): void {
+  /** Asks for chunks of an artifact. */
+  ask(request: Omit<RequestMessage, "type" | "lane">, places: ChunkPlaces): void {
     if (this.#isClosed || this.#lanes === undefined) return;
     const lane = this.#lanes.laneToAsk();
     if (lane === undefined) {
       this.#held ??= [];
-      this.#held.push(() => this.ask(request, chunkBytes));
+      this.#held.push(() => this.ask(request, places));
       return;
     }
     const { request: id, firstChunk, count } = request;
-    this.#requests.open(id, firstChunk, count, chunkBytes, lane);
+    this.#requests.open(id, firstChunk, count, places, lane);
     this.send({ type: "request", ...request, lane });
   }
 

@@ -6,10 +6,10 @@ import { listenTo } from "./stream-reader.ts";
 
 export class StreamReceiver {
   readonly #stream: Stream;
-  readonly #listener: LaneListener;
+  readonly #listener: Omit<LaneListener, "phase">;
   readonly #decoder: DataFrameDecoder;
 
-  constructor(stream: Stream, listener: LaneListener) {
+  constructor(stream: Stream, listener: Omit<LaneListener, "phase">) {
     this.#stream = stream;
     this.#listener = listener;
     this.#decoder = new DataFrameDecoder((head) => listener.expects(head));

@@ -1,7 +1,9 @@
 // Answers requests: reads runs of chunks and sends them on the lane that was asked for, reading one run
 // ahead of the one that is being sent.
+import { chunkBytesMax, uploadBytesMax } from "@shoal/core/limits";
 import type { LinkId, UploadOrder } from "@shoal/core/swarm/events";
 import type { Log } from "@shoal/daemon/log";
+import type { Bytes } from "@shoal/core/units";
 import { dataHeadBytes, encodeDataHead } from "@shoal/core/wire/data-frames";
 import type { Budgets } from "./budgets.ts";
 import type { ChunkLane } from "./chunk-lane.ts";
@@ -28,6 +30,7 @@ export class Uploader {
   readonly #traffic: Traffic;
   /** Uploads that are to end before their next run. */
   readonly #stopping: Set<string> = new Set();
+  #activeCount = 0;
 
   constructor({ log, budgets, traffic }: UploaderDeps) {
     this.#log = log;
@@ -39,6 +42,11 @@ export class Uploader {
     this.#stopping.add(keyOf(link, request));
   }
 
+  /** One run is read while another is sent. */
+  get #share(): Bytes {
+    return Math.max(chunkBytesMax, uploadBytesMax / (2 * this.#activeCount));
+  }
+
   /** Never rejects. */
   async upload(
     order: UploadOrder,
@@ -48,11 +56,13 @@ export class Uploader {
     const { request } = order;
     const key = keyOf(order.link, request);
     const lane = link?.laneOf(request);
+    this.#activeCount += 1;
     try {
       if (link === undefined || membership === undefined || lane === undefined) return "stopped";
       const isStopped = (): boolean => this.#stopping.has(key) || membership.hasLeft;
       return await this.#send(order, { link, membership, lane, isStopped });
     } finally {
+      this.#activeCount -= 1;
       this.#stopping.delete(key);
     }
   }
@@ -69,7 +79,7 @@ export class Uploader {
     const { link, membership, lane, isStopped } = to;
     const end = firstChunk + count;
     const read = (from: number): Promise<Run> => {
-      const bytesMax = Math.min(lane.runBytesMax, this.#budgets.uploadRunBytesMax);
+      const bytesMax = Math.min(lane.runBytesMax, this.#budgets.uploadRunBytesMax, this.#share);
       return readRun(membership, { lane, bytesMax }, request, from, end);
     };
     let ahead: Promise<Run> | undefined = read(firstChunk);

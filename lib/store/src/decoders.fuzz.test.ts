@@ -76,7 +76,7 @@ const decoders: readonly Decoder[] = [
     valid: [Buffer.concat([encodeDataHead({ request: 1, chunk: 2, length: chunk.length }), chunk])],
     decode: (bytes) => {
       const expects = ({ request }: { request: number }): boolean => request === 1;
-      const reader = new DataFrameReader(expects, (length) => new Uint8Array(length));
+      const reader = new DataFrameReader(expects, ({ length }) => new Uint8Array(length));
       for (let at = 0; at < bytes.length;) {
         const part = bytes.subarray(at, at + reader.room().length);
         reader.room().set(part);

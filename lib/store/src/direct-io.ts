@@ -51,21 +51,16 @@ export class DirectIo {
 
   /** Writes whole blocks. Resolves false, having written nothing that counts, where that can't be done. */
   async write(handle: FileHandle, bytes: Uint8Array, offset: Bytes): Promise<boolean> {
+    if (beginsAtBlock(bytes)) return writeBlocks(handle, bytes, offset);
     const buffer = await this.#take();
     try {
-      for (let done = 0; done < bytes.length;) {
+      for (let done = 0; done < bytes.length; done += bytesAtOnce) {
         const part = bytes.subarray(done, done + bytesAtOnce);
         buffer.set(part);
-        const { bytesWritten } = await handle.write(buffer, 0, part.length, offset + done);
-        // A write that stopped within a block can't go on from there.
-        const written = Math.floor(bytesWritten / blockBytes) * blockBytes;
-        if (written === 0) return false;
-        done += written;
+        const blocks = buffer.subarray(0, part.length);
+        if (!(await writeBlocks(handle, blocks, offset + done))) return false;
       }
       return true;
-    } catch (error) {
-      if (isUnable(error)) return false;
-      throw error;
     } finally {
       this.#give(buffer);
     }
@@ -113,6 +108,28 @@ export class DirectIo {
     const next = this.#waiting.shift();
     if (next === undefined) this.#free.push(buffer);
     else next(buffer);
+  }
+}
+
+/** Memory that could grow begins at a page's boundary; of other memory nobody can tell. */
+function beginsAtBlock({ buffer, byteOffset }: Uint8Array): boolean {
+  return buffer instanceof ArrayBuffer && buffer.resizable && byteOffset % blockBytes === 0;
+}
+
+async function writeBlocks(handle: FileHandle, bytes: Uint8Array, offset: Bytes): Promise<boolean> {
+  try {
+    for (let done = 0; done < bytes.length;) {
+      const rest = bytes.length - done;
+      const { bytesWritten } = await handle.write(bytes, done, rest, offset + done);
+      // A write that stopped within a block can't go on from there.
+      const written = Math.floor(bytesWritten / blockBytes) * blockBytes;
+      if (written === 0) return false;
+      done += written;
+    }
+    return true;
+  } catch (error) {
+    if (isUnable(error)) return false;
+    throw error;
   }
 }
 

@@ -50,7 +50,7 @@ export class BulkReceiver {
     this.#answer = new Uint8Array(dial.token.length);
     this.#reader = new DataFrameReader(
       (head) => dial.listener.expects(head),
-      (length) => pool.take(length),
+      ({ request, length }) => pool.take(length, { phase: dial.listener.phase(request) }),
     );
     this.#timer = setTimeout(() => this.#end(new Error("not open in time")), openMsMax);
     const onread = {

@@ -1,25 +1,37 @@
-// The sending end of a bulk socket: frames out, one write at a time, so that the runtime neither copies
-// them together nor keeps more than one encrypted. Reads nothing: chunks the other way have a socket of
-// their own.
+// The sending end of a bulk socket: frames out, one write at a time and not too long, so that the runtime
+// neither copies them together nor keeps much of them encrypted. Frames are as long as this socket sends
+// in a moment: where it is slow, the other end should see that something comes. Reads nothing: chunks the
+// other way have a socket of their own.
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { ShoalError } from "@shoal/core/error";
 import {
   bulkQueueBytesMax,
+  bulkWriteBytesMax,
+  chunkBytesMax,
   chunkSendMsMax,
   controlQueueBytesMax,
   runBytesMax,
+  runMsMax,
 } from "@shoal/core/limits";
-import type { Bytes } from "@shoal/core/units";
+import type { Bytes, Millis } from "@shoal/core/units";
 import { dataHeadBytes, encodeDataEnd } from "@shoal/core/wire/data-frames";
 import type { ChunkLane } from "../chunk-lane.ts";
 import type { BufferPool } from "./buffer-pool.ts";
 
+/** Frames, of which one waits for room, and ends of requests, for which nobody waits. */
+const queueBytesMax: Bytes = bulkQueueBytesMax + runBytesMax + controlQueueBytesMax;
+
 export class BulkSender implements ChunkLane {
-  readonly runBytesMax: Bytes = runBytesMax;
   readonly #socket: Socket;
   readonly #pool: BufferPool;
   readonly #ended: (error: unknown) => void;
+  readonly #writeBytesMax: Bytes;
   readonly #queue: Uint8Array[] = [];
+  /** Of the first frame in the queue. */
+  #writtenBytes: Bytes = 0;
+  #beganMs: Millis = 0;
+  #runBytesMax: Bytes = chunkBytesMax;
   /** In the queue and being written. */
   #queuedBytes: Bytes = 0;
   #isWriting = false;
@@ -31,6 +43,7 @@ export class BulkSender implements ChunkLane {
     this.#socket = socket;
     this.#pool = pool;
     this.#ended = ended;
+    this.#writeBytesMax = socket instanceof TLSSocket ? bulkWriteBytesMax : Infinity;
     socket.on("error", (error) => this.abort(error));
     socket.on("close", () => this.abort(new Error("the bulk socket was closed")));
     socket.on("data", () => this.abort(new Error("a bulk socket's other end says nothing")));
@@ -40,8 +53,12 @@ export class BulkSender implements ChunkLane {
     return this.#failure === undefined;
   }
 
+  get runBytesMax(): Bytes {
+    return this.#runBytesMax;
+  }
+
   frame(runBytes: Bytes): Uint8Array {
-    return this.#pool.take(dataHeadBytes + runBytes);
+    return this.#pool.take(runBytes, { headBytes: dataHeadBytes });
   }
 
   async send(frame: Uint8Array): Promise<void> {
@@ -56,7 +73,7 @@ export class BulkSender implements ChunkLane {
   end(request: number): void {
     if (this.#failure !== undefined) return;
     this.#push(encodeDataEnd(request));
-    if (this.#queuedBytes > controlQueueBytesMax) this.abort(new Error("the peer doesn't read"));
+    if (this.#queuedBytes > queueBytesMax) this.abort(new Error("the peer doesn't read"));
   }
 
   abort(reason: unknown): void {
@@ -80,26 +97,39 @@ export class BulkSender implements ChunkLane {
   }
 
   #pump(): void {
-    const frame = this.#isWriting ? undefined : this.#queue.shift();
+    const frame = this.#isWriting ? undefined : this.#queue[0];
     if (frame === undefined) return;
     this.#isWriting = true;
+    if (this.#writtenBytes === 0) this.#beganMs = performance.now();
+    const part = frame.subarray(this.#writtenBytes, this.#writtenBytes + this.#writeBytesMax);
     const timer = setTimeout(
       () => this.abort(new Error("the peer reads too slowly")),
       chunkSendMsMax,
     );
-    this.#socket.write(frame, (error) => {
+    this.#socket.write(part, (error) => {
       clearTimeout(timer);
       this.#isWriting = false;
-      this.#queuedBytes -= frame.length;
+      this.#queuedBytes -= part.length;
       // After an error the runtime may still look at the frame: it is left to the collector.
       if (error !== null && error !== undefined) {
         this.abort(error);
         return;
       }
-      this.#pool.give(frame);
+      this.#wrote(frame, part.length);
       this.#pump();
       if (this.#queuedBytes > bulkQueueBytesMax) return;
       for (const { resolve } of this.#waiting.splice(0)) resolve();
     });
+  }
+
+  #wrote(frame: Uint8Array, bytes: Bytes): void {
+    this.#writtenBytes += bytes;
+    if (this.#writtenBytes < frame.length) return;
+    this.#writtenBytes = 0;
+    this.#queue.shift();
+    const rate = frame.length / Math.max(0.001, performance.now() - this.#beganMs);
+    const aim = Math.min(rate * runMsMax, 2 * this.#runBytesMax, runBytesMax);
+    this.#runBytesMax = Math.max(chunkBytesMax, aim);
+    this.#pool.give(frame);
   }
 }

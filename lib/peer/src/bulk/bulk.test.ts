@@ -187,6 +187,7 @@ describe("a bulk port", { timeout: timeoutMs }, () => {
 
   const listener: LaneListener = {
     expects: () => false,
+    phase: () => 0,
     pauseMs: () => 0,
     run: () => undefined,
     requestEnded: () => undefined,
