@@ -42,9 +42,9 @@ export class Uploader {
     this.#stopping.add(keyOf(link, request));
   }
 
-  /** One run is read while another is sent. */
+  /** One run is read while another is sent; and half is left for uploads that begin while these still have long ones. */
   get #share(): Bytes {
-    return Math.max(chunkBytesMax, uploadBytesMax / (2 * this.#activeCount));
+    return Math.max(chunkBytesMax, uploadBytesMax / (4 * this.#activeCount));
   }
 
   /** Never rejects. */

@@ -152,6 +152,24 @@ describe("chunk store", () => {
     await expectReadable(await openChunkStore(await openDirectoryBlobs(folder)), [chunk]);
   });
 
+  test("lays what came at the same time together by its order", async () => {
+    const folder = join(root, "orders");
+    const store = await openChunkStore(await openDirectoryBlobs(folder), { cacheBytesMax: 0 });
+    const chunks = [1, 2, 3, 4, 5, 6].map((seed) => chunkOf(seed, 5000 + seed));
+    for (const [index, { hash, bytes }] of chunks.entries())
+      await store.put(hash, bytes, index % 2);
+    await expectReadable(store, chunks);
+    await store.flush();
+    await expectReadable(store, chunks);
+    const [name] = readdirSync(join(folder, "packs"));
+    const pack = readFileSync(join(folder, "packs", name as string));
+    const together = Buffer.concat(
+      [0, 2, 4, 1, 3, 5].map((index) => (chunks[index] as Chunk).bytes),
+    );
+    expect(pack.subarray(24, 24 + together.length).equals(together)).toBe(true);
+    await expectReadable(await openChunkStore(await openDirectoryBlobs(folder)), chunks);
+  });
+
   test("notices damage on disk, and takes the chunk again", async () => {
     const folder = join(root, "damaged");
     const store = await openChunkStore(await openDirectoryBlobs(folder), { cacheBytesMax: 0 });

@@ -120,18 +120,20 @@ export class ChunkStore {
   /**
    * Stores a chunk, unless it is held. It can be read at once and is durable after `flush`. Keeps
    * nothing of the caller's memory. Throws `chunk_mismatch` when the bytes have another hash. Waits
-   * when the blob store is behind.
+   * when the blob store is behind. Chunks of one order, that of several uploads at once, lie together in
+   * their packs: so they are read together.
    */
-  async put(hash: Uint8Array, bytes: Uint8Array): Promise<void> {
-    return this.#put(hash, bytes, false);
+  async put(hash: Uint8Array, bytes: Uint8Array, order: number = 0): Promise<void> {
+    return this.#put(hash, bytes, { isHashed: false, order });
   }
 
   /** As `put`, of bytes that the caller has hashed itself: they aren't hashed again. */
   async putHashed(hash: Uint8Array, bytes: Uint8Array): Promise<void> {
-    return this.#put(hash, bytes, true);
+    return this.#put(hash, bytes, { isHashed: true, order: 0 });
   }
 
-  async #put(hash: Uint8Array, bytes: Uint8Array, isHashed: boolean): Promise<void> {
+  async #put(hash: Uint8Array, bytes: Uint8Array, given: PutOptions): Promise<void> {
+    const { isHashed } = given;
     if (bytes.length < 1 || bytes.length > chunkBytesMax) throw mismatch(hash);
     const key = toHex(hash);
     for (;;) {
@@ -146,7 +148,7 @@ export class ChunkStore {
       // Whatever comes of it: another's bytes may be wrong where these are right.
       await other.catch(() => {});
     }
-    const putting = this.#encodeAndAdd(hash.slice(), bytes, isHashed).finally(() =>
+    const putting = this.#encodeAndAdd(hash.slice(), bytes, given).finally(() =>
       this.#putting.delete(key),
     );
     this.#putting.set(key, putting);
@@ -250,11 +252,15 @@ export class ChunkStore {
     }
   }
 
-  async #encodeAndAdd(hash: Uint8Array, bytes: Uint8Array, isHashed: boolean): Promise<void> {
+  async #encodeAndAdd(
+    hash: Uint8Array,
+    bytes: Uint8Array,
+    { isHashed, order }: PutOptions,
+  ): Promise<void> {
     const chunk = await this.#work.encode(bytes, isHashed ? hash : undefined);
     if (!digestEquals(chunk.hash, hash)) throw mismatch(hash);
     this.#filling ??= this.#packs.open();
-    const row = this.#filling.add(hash, chunk, bytes.length);
+    const row = this.#filling.add(hash, chunk, bytes.length, order);
     this.#index.add(row, this.#filling.number, this.#turn, this.#seconds());
     if (this.#filling.isFull) this.#seal();
   }
@@ -264,6 +270,12 @@ export class ChunkStore {
     const pack = this.#filling;
     if (pack === undefined) return;
     this.#filling = undefined;
+    for (const row of pack.arrange()) {
+      const slot = this.#index.find(row.hash);
+      if (slot !== noSlot && this.#index.packOf(slot) === pack.number) {
+        this.#index.move(slot, row, pack.number);
+      }
+    }
     const write = this.#packs
       .write(pack)
       .catch((error: unknown) => {
@@ -347,6 +359,11 @@ export class ChunkStore {
     }
     throw new ShoalError("chunk_missing", `no chunk ${key}`, { blame: "environment" });
   }
+}
+
+interface PutOptions {
+  readonly isHashed: boolean;
+  readonly order: number;
 }
 
 interface RawRun {

@@ -26,7 +26,9 @@ const endBytesGuess = 32 * 1024;
 /** A pack that is being filled: its chunks are readable from memory until it is written. */
 export class OpenPack {
   readonly number: number;
-  readonly rows: PackRow[] = [];
+  #rows: PackRow[] = [];
+  /** Of each row, what it was given to `add`. */
+  readonly #orders: number[] = [];
   readonly #head: Uint8Array = encodePackHead(randomBytes(16));
   readonly #chunks: Map<number, Uint8Array> = new Map();
   #bytes: Bytes = packHeadBytes;
@@ -35,18 +37,43 @@ export class OpenPack {
     this.number = number;
   }
 
+  get rows(): readonly PackRow[] {
+    return this.#rows;
+  }
+
   get isFull(): boolean {
     return this.#bytes >= packBytesTarget;
   }
 
-  /** The chunk's memory is the pack's from then on. */
-  add(hash: Uint8Array, chunk: StoredChunk, rawBytes: Bytes): PackRow {
+  /** The chunk's memory is the pack's from then on. `arrange` puts chunks of the same order together. */
+  add(hash: Uint8Array, chunk: StoredChunk, rawBytes: Bytes, order: number = 0): PackRow {
     const storedBytes = chunk.stored.length;
     const row = { hash, offset: this.#bytes, storedBytes, rawBytes, coding: chunk.coding };
-    this.rows.push(row);
+    this.#rows.push(row);
+    this.#orders.push(order);
     this.#chunks.set(row.offset, chunk.stored);
     this.#bytes += storedBytes;
     return row;
+  }
+
+  /** Moves chunks of one order behind each other; nothing is added from then on. Answers the rows as they are now. */
+  arrange(): readonly PackRow[] {
+    const orders = this.#orders;
+    const sorted = this.#rows
+      .map((row, index) => ({ row, order: orders[index] ?? 0 }))
+      .toSorted((a, b) => a.order - b.order);
+    const before = new Map(this.#chunks);
+    this.#chunks.clear();
+    let offset = packHeadBytes;
+    this.#rows = sorted.map(({ row }) => {
+      const placed = { ...row, offset };
+      const stored = before.get(row.offset);
+      assert(stored !== undefined, "a row has its chunk");
+      this.#chunks.set(offset, stored);
+      offset += row.storedBytes;
+      return placed;
+    });
+    return this.#rows;
   }
 
   /** A copy: the pack's own memory goes once it is written. */
@@ -62,7 +89,7 @@ export class OpenPack {
 
   /** The whole object, in parts, and its key. */
   finish(): { readonly key: BlobKey; readonly body: readonly Uint8Array[]; readonly bytes: Bytes } {
-    const end = encodePackEnd(this.#head, this.rows);
+    const end = encodePackEnd(this.#head, this.#rows);
     const body = [this.#head, ...this.#chunks.values(), end];
     const name = new StreamDigest();
     for (const part of body) name.update(part);

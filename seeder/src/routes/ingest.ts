@@ -28,10 +28,14 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
     });
   });
 
+  /** A builder sends a few at once, each of neighbouring chunks. */
+  let batches = 0;
   routes.post("/chunks", async (context) => {
     const grant = await callers.grant(context, "ingest");
     await leases.require(grant);
     const decoder = new ChunkFrameDecoder();
+    batches += 1;
+    const batch = batches;
     let received = 0;
     let stored = 0;
     for await (const part of bodyParts(context)) {
@@ -42,7 +46,7 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
         });
       decoder.push(part);
       for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
-        await store.chunks.put(frame.hash, frame.bytes);
+        await store.chunks.put(frame.hash, frame.bytes, batch);
         freeBytes(frame.bytes);
         uploads.add(leaseOf(grant), frame.hash, now());
         stored += 1;
