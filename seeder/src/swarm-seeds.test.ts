@@ -1,4 +1,6 @@
 // What a seeder brings into the swarm, and how hosts hear of it: with a node that keeps what it is told.
+import { cidOf } from "@shoal/core/cid";
+import { encodeManifest } from "@shoal/core/content/manifest-codec";
 import { blocksOf, decodeBlocks } from "@shoal/core/content/manifest-blocks";
 import type { JoinOptions, Membership } from "@shoal/peer/peer-node";
 import { createKey } from "@shoal/trust/key-file";
@@ -24,6 +26,25 @@ interface Serving {
   readonly left: readonly string[];
   /** Serves what the seeder holds, or nothing. */
   readonly serve: (isWanted?: boolean) => Promise<void>;
+}
+
+/** One chunk, and a manifest that travels in blocks: its links have long targets. */
+function makeLongArtifact(): TestArtifact {
+  const { frames, hashes } = makeArtifact(7, 1);
+  const bytes = frames[0]?.bytes.length ?? 0;
+  const links = Array.from({ length: 100 }, (_, index) => ({
+    type: "link" as const,
+    path: `link-${String(index).padStart(3, "0")}`,
+    target: `${"folder/".repeat(500)}${index}`,
+  }));
+  const manifestBytes = encodeManifest({
+    kind: "tree",
+    entries: [...links, { type: "file", path: "program", mode: 0o755, bytes }],
+    bytes,
+    chunkHashes: hashes,
+    chunkBytes: Uint32Array.of(bytes),
+  });
+  return { cid: cidOf(manifestBytes), manifestBytes, hashes, frames };
 }
 
 /** A seeder that holds the artifact, and a host that may have it. */
@@ -55,7 +76,7 @@ async function serving(artifact: TestArtifact): Promise<Serving> {
 
 describe("a manifest", () => {
   test("that is long is answered as a list of blocks, which the seeder serves", async () => {
-    const long = makeArtifact(7, 7500, 40);
+    const long = makeLongArtifact();
     const { host, joined, left, serve } = await serving(long);
     const { name, chunkBytes } = blocksOf(long.manifestBytes);
     expect(decodeBlocks(await host.getManifestOrBlocks(long.cid)).name).toBe(name);
