@@ -469,6 +469,9 @@ export const fetchRetryMsMax = 30 * secondMs;
 export const mendAgainMs = 10 * minuteMs;
 /** How often an agent looks whether a person asked it to repair an artifact. */
 export const repairPollMs = 1 * secondMs;
+/** How often an agent looks what a person has paused, and how many artifacts and services that may be. */
+export const pausePollMs = 1 * secondMs;
+export const pausesMax = 256;
 /** How long a person's command waits for a repair; the agent goes on with it. */
 export const repairMsMax = 30 * minuteMs;
 /** Reports of a host: changes within this time go up in one. */

@@ -1,11 +1,12 @@
 // Whole agents as processes of their own, with the real swarm: they find each other, survive being
 // killed at any moment, and go on from disk when nobody answers.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { Prng } from "@shoal/core/prng";
 import type { Release } from "@shoal/core/rollout/release";
 import { createPeerNode } from "@shoal/peer/node";
@@ -220,6 +221,35 @@ test(
     }
     expect(await Promise.all(agents.map((agent) => agent.end()))).toEqual(["", ""]);
     expect(region.faults).toEqual([]);
+  },
+);
+
+test(
+  "a service that a person has paused isn't fetched, over a kill too, says so, and goes on",
+  { timeout: timeoutMs },
+  async () => {
+    const v1 = programOf(30, "one");
+    const { region, seeder } = await openRegion([v1]);
+    region.setGoals(goal(1, { run: without(v1) }));
+    const host = await openHost(region, seeder, "host-a");
+    const command = async (name: "pause" | "resume"): Promise<string> => {
+      const args = [main, name, "web", "--state-dir", join(host.dir, "state")];
+      return (await promisify(execFile)(process.execPath, args)).stdout.trim();
+    };
+    expect(await command("pause")).toContain("production/web is paused");
+    const isPaused = () => {
+      const [service] = region.reports.at(-1)?.services ?? [];
+      return service?.waitsFor.endsWith(": paused by a person") === true;
+    };
+    const killed = await host.start();
+    await eventually(isPaused, 20_000);
+    await killed.kill();
+    region.reports.length = 0;
+    const agent = await host.start();
+    await eventually(isPaused, 20_000);
+    expect(await command("resume")).toBe("production/web goes on");
+    await eventually(isHealthy(region, host, v1), 20_000);
+    expect(await agent.end()).toBe("");
   },
 );
 

@@ -34,6 +34,7 @@ import { HostGoals } from "./goals.ts";
 import { KnownPeers } from "./known-peers.ts";
 import { PassportKeeper } from "./join.ts";
 import { type AgentMetrics, createAgentMetrics, serveMetrics } from "./metrics-endpoint.ts";
+import { followPauses, pausedArtifacts, readPauses, type PauseTarget } from "./pauses.ts";
 import { startRepairs } from "./repair.ts";
 import { Reporter } from "./report.ts";
 import { startResting } from "./resting.ts";
@@ -266,11 +267,14 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<Artifacts>
   lifecycle.defer("services", () => services.stop(config.stopProgramsOnExit), stopServicesMsMax);
   await services.load();
 
+  let paused = await readPauses(config.stateDir);
+  const applyPauses = (): void => artifacts.pause(pausedArtifacts(paused, services.demands()));
   let converging: Promise<void> = Promise.resolve();
   // One at a time: goals and labels may change at once.
   const converge = (): Promise<void> => {
     const run = converging.then(async () => {
       await services.take(goals.goals());
+      applyPauses();
       artifacts.want(services.wanted());
       reporter.changed();
     });
@@ -279,6 +283,13 @@ async function startConverging(agent: Agent, node: PeerNode): Promise<Artifacts>
   };
   await converge();
   startLoops(agent, artifacts, converge);
+  const changed = (targets: readonly PauseTarget[]): void => {
+    paused = targets;
+    applyPauses();
+    reporter.changed();
+  };
+  const pauses = followPauses({ changed, log }, config.stateDir, paused);
+  lifecycle.defer("pauses", () => pauses.stop());
   return artifacts;
 }
 

@@ -55,6 +55,7 @@ test("when no seeder answers, peers of an earlier life and what they know are of
       seeders: { ask: () => Promise.reject(new Error("nobody there")) },
       membership: {
         addPeers: (peers) => offered.push(...peers),
+        setPaused: () => undefined,
         progress: () => ({ chunksHeld: 0 }) as never,
         done: Promise.resolve(),
         leave: async () => undefined,
@@ -85,6 +86,7 @@ test("a host with links that gets on sends nobody searching, and one that doesn'
       },
       membership: {
         addPeers: () => undefined,
+        setPaused: () => undefined,
         progress: () => ({ chunksHeld: 3, links: 9 }) as never,
         done: Promise.resolve(),
         leave: async () => undefined,

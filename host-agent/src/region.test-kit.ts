@@ -336,7 +336,13 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses" | "findP
     return [];
   }
 
-  join({ cid, partOf, manifest, storage }: Parameters<PeerNode["join"]>[0]): Membership {
+  join({
+    cid,
+    partOf,
+    manifest,
+    storage,
+    paused = false,
+  }: Parameters<PeerNode["join"]>[0]): Membership {
     this.joined.push(cid);
     this.storages.set(cid, storage);
     const has = storage.heldChunks();
@@ -345,12 +351,13 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses" | "findP
     let moved = 0;
     let bytes = 0;
     let isGone = false;
+    let isPaused = paused;
     const deliver = async (): Promise<void> => {
       this.#fetching += 1;
       this.atOnceMax = Math.max(this.atOnceMax, this.#fetching);
       try {
         for (const chunk of missing) {
-          while (this.allow <= moved && !isGone) await new Promise(setImmediate);
+          while ((this.allow <= moved || isPaused) && !isGone) await new Promise(setImmediate);
           if (isGone) throw new Error("left");
           const content = this.#region.chunk(partOf ?? cid, chunk, partOf !== undefined);
           await storage.writeRun(chunk, 1, content);
@@ -370,9 +377,13 @@ export class MemorySwarm implements Pick<PeerNode, "join" | "addresses" | "findP
         bytesFromPeers: bytes,
         bytesRefused: 0,
         links: 1,
-        waits: moved < missing.length ? noPeer : undefined,
+        waits:
+          moved < missing.length ? { ...noPeer, ...(isPaused && { reason: "paused" }) } : undefined,
         stillMs: 0,
       }),
+      setPaused: (value) => {
+        isPaused = value;
+      },
       done: deliver(),
       leave: async () => {
         isGone = true;

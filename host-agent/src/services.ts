@@ -15,6 +15,7 @@ import { StateFile } from "@shoal/daemon/atomic-file";
 import type { Log } from "@shoal/daemon/log";
 import { ActivationRecord } from "./activation-record.ts";
 import type { HostGoal } from "./goals.ts";
+import type { Demand } from "./pauses.ts";
 import { openServiceRunner, type ServiceRunner } from "./service-runner.ts";
 import { Launcher, type LauncherConfig } from "./supervise/launcher.ts";
 
@@ -63,6 +64,18 @@ export class Services {
 
   runners(): readonly ServiceRunner[] {
     return [...this.#runners.values()];
+  }
+
+  /** Which artifacts each service wants. */
+  demands(): readonly Demand[] {
+    return this.runners().flatMap(({ machine }) => {
+      const goal = machine.goal();
+      if (goal === null) return [];
+      const { environment, service } = goal;
+      return [
+        { environment, service, artifacts: machine.wanted().map(({ artifact }) => artifact) },
+      ];
+    });
   }
 
   /** What must be on disk, the most urgent first. */

@@ -59,6 +59,7 @@ async function serving(artifact: TestArtifact): Promise<Serving> {
     joined.push(options);
     return {
       addPeers: () => undefined,
+      setPaused: () => undefined,
       progress: () => {
         throw new Error("nobody asks a seeder how far it is");
       },

@@ -84,6 +84,8 @@ function whatHelps({ reason, peersKnown, peers }: NonNullable<FetchStatus["waits
       return peersKnown === 0
         ? "a seeder that answers, or another host that has the artifact and was linked before"
         : "an open way to the swarm port of the peers that are known; `shoal agent events` on the host says why dials fail";
+    case "paused":
+      return "`shoal agent resume` on the host; `shoal agent pauses` lists what a person has paused there";
     case "noOffer":
       return "nothing yet: its links are new";
     case "storing":

@@ -25,6 +25,8 @@ export class Artifact {
   readonly offer: Uint8Array;
   /** Peers that both sides know to be members, live ones and those whose bitfield is awaited. */
   readonly peers: Peer[] = [];
+  /** A person stopped its download: nothing is asked for. */
+  isPaused = false;
   piecesHeld = 0;
   chunksHeld = 0;
   bytesFromSeeders: Bytes = 0;

@@ -137,7 +137,7 @@ export class Candidates {
   /** Orders the dials that are wanted and allowed now. */
   dial(now: Millis): void {
     for (const artifact of this.#state.artifacts.values()) {
-      if (!artifact.isComplete) this.#dialFor(artifact, now);
+      if (!artifact.isComplete && !artifact.isPaused) this.#dialFor(artifact, now);
     }
   }
 

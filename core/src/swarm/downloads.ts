@@ -204,7 +204,7 @@ export class Downloads {
 
   #askRarest(link: Link, now: Millis): boolean {
     for (const peer of link.byPriority) {
-      if (peer.isExhausted || !peer.isLive) continue;
+      if (peer.isExhausted || !peer.isLive || peer.artifact.isPaused) continue;
       const { artifact } = peer;
       const piece = rarestPiece(peer, this.#state.config);
       if (piece === nothing) {
@@ -221,7 +221,7 @@ export class Downloads {
   #repeatLate(link: Link, now: Millis): void {
     const { config, timers } = this.#state;
     for (const peer of link.byPriority) {
-      if (!peer.isLive || peer.artifact.isComplete) continue;
+      if (!peer.isLive || peer.artifact.isComplete || peer.artifact.isPaused) continue;
       const request = lateRequest(peer, config);
       if (request === undefined) {
         // Not yet: others may ask for the rest without this link hearing of it.

@@ -36,6 +36,17 @@ export interface ArtifactLeft {
   readonly artifact: ArtifactSlot;
 }
 
+/**
+ * Occurs when a person stops the download of an artifact, or lets it go on. While it is paused nothing of it
+ * is asked for and nobody dialed for it, and what was asked for is cancelled; what arrives all the same is
+ * kept, and others are served as before.
+ */
+export interface PauseChanged {
+  readonly type: "pauseChanged";
+  readonly artifact: ArtifactSlot;
+  readonly paused: boolean;
+}
+
 /** Occurs when somebody (a seeder, another peer) named members of an artifact's swarm. Keeps the peers. */
 export interface CandidatesOffered {
   readonly type: "candidatesOffered";
@@ -177,6 +188,7 @@ export interface DeadlineReached {
 export type SwarmInput =
   | ArtifactJoined
   | ArtifactLeft
+  | PauseChanged
   | CandidatesOffered
   | LinkOpened
   | LinkClosed

@@ -21,6 +21,8 @@ export type SwarmLogEvent =
       readonly chunksHeld: number;
       readonly piecesCount: number;
     })
+  /** A person stopped the download, or let it go on. */
+  | (OfArtifact & { readonly type: "paused" | "resumed" })
   /** This node left. */
   | (OfArtifact & { readonly type: "left" })
   | (At & { readonly type: "linkOpened"; readonly peer: PeerId })

@@ -13,7 +13,7 @@ const chunk = fc.integer({ min: 0, max: 21 });
 const artifact = fc.constantFrom(1, 1, 1, 2);
 const bit = fc.array(fc.nat(4), { maxLength: 5 }).map((set) => bits(5, set));
 
-/** What a peer can say, and what happens to links. */
+/** What a peer can say, and what happens to links and downloads. */
 const saying: fc.Arbitrary<SwarmInput> = fc.oneof(
   fc.record({ type: fc.constantFrom("peerJoined", "peerLeft"), link, artifact }),
   fc.record({
@@ -50,6 +50,7 @@ const saying: fc.Arbitrary<SwarmInput> = fc.oneof(
     allowed: fc.boolean(),
   }),
   fc.record({ type: fc.constant("linkClosed" as const), link }),
+  fc.record({ type: fc.constant("pauseChanged" as const), artifact, paused: fc.boolean() }),
 );
 
 /** What the driver and time do between two sayings. */
@@ -78,17 +79,29 @@ test("nothing that peers say breaks the scheduler or its bounds", () => {
         return id;
       };
       let openBytes = 0;
+      const paused = new Set<number>();
+      const asked = (): ReturnType<typeof script.take<"request">> => {
+        const requests = script.take("request");
+        for (const { artifact: slot } of requests) expect(paused).not.toContain(slot);
+        for (const { count } of requests) openBytes += count * 64 * kibibyte;
+        return requests;
+      };
       for (const { saying, waitMs, stores, refuses, answers } of turns) {
         const name = "link" in saying ? saying.link : 1;
         const id = ids.get(name) ?? open(name);
+        if (saying.type === "pauseChanged") {
+          // What was asked for before stays open.
+          asked();
+          if (saying.paused) paused.add(saying.artifact);
+          else paused.delete(saying.artifact);
+        }
         script.tell({ ...saying, link: id } as SwarmInput).wait(waitMs);
         if (saying.type === "linkClosed") ids.delete(name);
         for (const { link: dropped } of script.take("drop")) {
           for (const [key, value] of ids) if (value === dropped) ids.delete(key);
         }
-        for (const asked of script.take("request")) {
-          openBytes += asked.count * 64 * kibibyte;
-          const first = { ...asked, chunk: asked.firstChunk };
+        for (const request of asked()) {
+          const first = { ...request, chunk: request.firstChunk };
           if (answers) script.tell({ ...first, type: "chunkReceived" });
         }
         for (const { artifact: slot, chunk: at, link: from } of script.take("accept")) {

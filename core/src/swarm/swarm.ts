@@ -22,6 +22,7 @@ import type {
   ChunkStored,
   DropReason,
   LinkOpened,
+  PauseChanged,
   PermissionChanged,
   SwarmInput,
   SwarmOutput,
@@ -117,6 +118,8 @@ export class Swarm {
         return this.#joinArtifact(input, now);
       case "artifactLeft":
         return this.#leaveArtifact(input.artifact, now);
+      case "pauseChanged":
+        return this.#changePause(input, now);
       case "candidatesOffered":
         if (!this.#state.artifacts.has(input.artifact)) return undefined;
         return this.#candidates.offer(input.artifact, input.peers, now);
@@ -229,6 +232,19 @@ export class Swarm {
     this.#handout.forget(artifact);
     this.#candidates.forgetArtifact(slot);
     this.#state.log({ type: "left", at: now, artifact: artifact.cid });
+  }
+
+  #changePause({ artifact: slot, paused }: PauseChanged, now: Millis): void {
+    const artifact = this.#state.artifacts.get(slot);
+    if (artifact === undefined || artifact.isPaused === paused) return;
+    artifact.isPaused = paused;
+    this.#state.log({ type: paused ? "paused" : "resumed", at: now, artifact: artifact.cid });
+    if (paused) {
+      for (const peer of artifact.peers) this.#downloads.cancelOf(peer);
+    } else {
+      this.#state.wakeAll(artifact);
+      this.#state.timers.lower(timer.dial, now);
+    }
   }
 
   #openLink({ link: id, peer }: LinkOpened, now: Millis): void {

@@ -5,7 +5,7 @@ import { waitedPeersMax } from "../limits.ts";
 import type { Bytes, Millis } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
 
-export type WaitReason = "noPeer" | "noOffer" | "requests" | "storing" | "notOffered";
+export type WaitReason = "noPeer" | "noOffer" | "requests" | "storing" | "notOffered" | "paused";
 
 /** A peer that was asked for chunks and hasn't sent all of them. */
 export interface WaitedPeer {
@@ -55,6 +55,8 @@ export function describeWaits(waits: Waits | undefined): string {
   const { reason, piecesMissing, piecesCount, peersLinked, peersKnown, requests, peers } = waits;
   const rest = `${piecesMissing} of ${piecesCount} pieces`;
   switch (reason) {
+    case "paused":
+      return `${rest}: paused by a person`;
     case "noPeer":
       return `${rest}: no peer is linked, ${peersKnown} are known`;
     case "noOffer":
@@ -72,7 +74,8 @@ export function describeWaits(waits: Waits | undefined): string {
   }
 }
 
-function reasonOf({ peers, bytesStoring }: Artifact, requests: number): WaitReason {
+function reasonOf({ peers, bytesStoring, isPaused }: Artifact, requests: number): WaitReason {
+  if (isPaused) return "paused";
   if (peers.length === 0) return "noPeer";
   if (!peers.some((peer) => peer.isLive)) return "noOffer";
   if (requests > 0) return "requests";

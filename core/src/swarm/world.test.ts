@@ -1,6 +1,7 @@
 // The scheduler among its likes, in virtual time. The bound is the one of the blueprint: what the best
 // possible spread of the pieces from one seeder at the hosts' own rate takes.
 import { describe, expect, test, vi } from "vitest";
+import { Prng } from "../prng.ts";
 import { mebibyte } from "../units.ts";
 import { describeWaits } from "./waits-for.ts";
 import { piecesOf, World, type Host } from "./world.test-kit.ts";
@@ -185,4 +186,57 @@ test("the same seed and the same inputs give the same orders and events", () => 
   });
   expect(digests[0]).toBe(digests[1]);
   expect(digests[0]).not.toBe(digests[2]);
+});
+
+describe("pausing", () => {
+  const change = (host: Host, paused: boolean): void =>
+    host.tell({ type: "pauseChanged", artifact: 1, paused });
+
+  test("who is paused serves what it has", () => {
+    const { world, seeder, hosts } = swarmOf(1, 5);
+    world.introduceAll();
+    world.run(200);
+    const [host] = hosts as [Host];
+    change(host, true);
+    world.run(world.now + 50);
+    seeder.die();
+    const late = world.add({ name: "late" });
+    late.tell({ type: "candidatesOffered", artifact: 1, peers: [host.known] });
+    world.run(world.now + 20_000);
+    expect(host.progress.piecesHeld).toBeGreaterThan(10);
+    expect(late.progress.piecesHeld).toBe(host.progress.piecesHeld);
+  });
+
+  test("who is paused stands still, and finishes once it goes on", () => {
+    const { world, hosts } = swarmOf(6, 11);
+    world.introduceAll();
+    world.run(200);
+    const [host] = hosts as [Host];
+    change(host, true);
+    // What was under way arrives.
+    world.run(world.now + 50);
+    const before = host.progress;
+    expect(before.chunksHeld).toBeGreaterThan(0);
+    expect(world.run(patienceMs, () => hosts.every((one) => one === host || isComplete(one)))).toBe(
+      true,
+    );
+    expect(host.progress.chunksHeld).toBe(before.chunksHeld);
+    expect(host.progress.waits?.reason).toBe("paused");
+    change(host, false);
+    expect(world.run(patienceMs, () => isComplete(host))).toBe(true);
+  });
+
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("all finish after pauses at any time, seed %i", (seed) => {
+    const { world, hosts } = swarmOf(8, seed);
+    const prng = new Prng(seed);
+    world.introduceAll();
+    for (let turn = 0; turn < 40; turn += 1) {
+      const host = hosts[prng.below(hosts.length)] as Host;
+      world.after(prng.below(2000), () => change(host, turn % 2 === 0));
+    }
+    for (const host of hosts) world.after(2000, () => change(host, false));
+    expect(world.run(patienceMs, () => hosts.every(isComplete))).toBe(true);
+    const dropped = hosts.flatMap(({ log }) => log.filter(({ type }) => type === "peerDropped"));
+    expect(dropped.filter((event) => "reason" in event && event.reason !== "unneeded")).toEqual([]);
+  });
 });

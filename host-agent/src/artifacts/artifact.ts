@@ -2,6 +2,7 @@
 import type { FetchStatus } from "@shoal/api/seeder";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { describeWaits } from "@shoal/core/swarm/waits-for";
+import { Pausing } from "./pausing.ts";
 import {
   beginArtifact,
   finishArtifact,
@@ -12,6 +13,7 @@ import {
 
 export class Artifact {
   readonly cid: ArtifactCid;
+  readonly pausing: Pausing;
   readonly #wantedAt: number;
   readonly #controller: AbortController = new AbortController();
   #fetched: FetchedArtifact | null = null;
@@ -23,8 +25,9 @@ export class Artifact {
   /** When it may be fetched, on the clock that `fetch` is given. */
   notBefore = 0;
 
-  constructor(cid: ArtifactCid, now: number) {
+  constructor(cid: ArtifactCid, now: number, isPaused: boolean) {
     this.cid = cid;
+    this.pausing = new Pausing(isPaused);
     this.#wantedAt = now;
   }
 
@@ -35,6 +38,11 @@ export class Artifact {
 
   get isFetching(): boolean {
     return this.#fetching !== null;
+  }
+
+  /** Whether a person keeps it from being fetched. */
+  get isPaused(): boolean {
+    return !this.#isHeld && this.pausing.isPaused;
   }
 
   /**
@@ -84,10 +92,13 @@ export class Artifact {
 
   /** How far a fetch is, for a person; empty when there is nothing to say. */
   describe(): string {
-    if (this.#fetched === null || this.#isHeld) return "";
+    if (this.#isHeld) return "";
+    if (this.#fetched === null) return this.isPaused ? "paused by a person" : "";
     const { chunksHeld, chunksCount, links, waits } = this.#fetched.membership.progress();
     const percent = chunksCount === 0 ? 100 : Math.floor((100 * chunksHeld) / chunksCount);
-    const why = waits === undefined ? "" : `, waits for ${describeWaits(waits)}`;
+    const isResumed = waits?.reason === "paused" && !this.isPaused;
+    const what = isResumed ? "room among unfinished artifacts" : describeWaits(waits);
+    const why = waits === undefined ? "" : `, waits for ${what}`;
     return `${percent}% here, ${links} links${why}`;
   }
 

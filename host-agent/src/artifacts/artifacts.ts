@@ -50,6 +50,7 @@ export class Artifacts {
   readonly #artifacts: Map<ArtifactCid, Artifact> = new Map();
   readonly #closing: Set<Promise<void>> = new Set();
   #wanted: readonly Release[] = [];
+  #paused: ReadonlySet<ArtifactCid> = new Set();
   /** Fetches of artifacts that were let go since, for reports: a rollout that was halted moved bytes too. */
   #past: readonly FetchStatus[] = [];
   /** When what was served turned out to be wrong last. */
@@ -85,7 +86,7 @@ export class Artifacts {
     }
     for (const cid of named) {
       if (this.#artifacts.has(cid)) continue;
-      this.#artifacts.set(cid, new Artifact(cid, this.#deps.monotonic()));
+      this.#add(cid);
       this.#old.touch(cid);
     }
     this.#fetchNext();
@@ -102,10 +103,17 @@ export class Artifacts {
     // One that isn't held is being brought here, and read through, anyway.
     if (!artifact.isHeld) return "mending";
     this.#drop(artifact);
-    this.#artifacts.set(cid, new Artifact(cid, this.#deps.monotonic()));
+    this.#add(cid);
     this.#deps.onLost(cid);
     this.#fetchNext();
     return "mending";
+  }
+
+  /** Of these nothing is fetched until they aren't named here any more; what is on disk is served. */
+  pause(cids: ReadonlySet<ArtifactCid>): void {
+    this.#paused = cids;
+    for (const { cid, pausing } of this.#artifacts.values()) pausing.change(cids.has(cid));
+    this.#fetchNext();
   }
 
   get isFetching(): boolean {
@@ -155,10 +163,13 @@ export class Artifacts {
     const urgent = [...new Set(this.#wanted.map(({ artifact }) => artifact))]
       .flatMap((cid) => this.#artifacts.get(cid) ?? [])
       .filter((artifact) => !artifact.isHeld && !artifact.isFetching);
-    const busyCount = [...this.#artifacts.values()].filter((each) => each.isFetching).length;
-    const due = urgent.filter(({ notBefore }) => notBefore <= now);
-    for (const artifact of due.slice(0, Math.max(0, artifactFetchesMax - busyCount)))
+    // One that is paused takes nobody's place; when it goes on there may be one more for a while.
+    const isBusy = (each: Artifact): boolean => each.isFetching && !each.isPaused;
+    const busyCount = (): number => [...this.#artifacts.values()].filter(isBusy).length;
+    for (const artifact of urgent) {
+      if (artifact.notBefore > now || busyCount() >= artifactFetchesMax) continue;
       void this.#fetch(artifact, urgent.length - urgent.indexOf(artifact));
+    }
     clearTimeout(this.#retry);
     // Those that are due and got no place are looked at when another fetch ends.
     const later = urgent.filter(({ notBefore }) => notBefore > now).map((each) => each.notBefore);
@@ -178,7 +189,8 @@ export class Artifacts {
       const reuseDirectories = await this.#otherDirectories(cid);
       const onWithdrawn = (): void => this.#withdrawn(cid);
       const projects = this.#projectsOf(cid);
-      return { cid, projects, directory, priority, reuseDirectories, onWithdrawn };
+      const { pausing } = artifact;
+      return { cid, projects, directory, priority, pausing, reuseDirectories, onWithdrawn };
     };
     try {
       const fetched = artifact.fetch({ ...this.#deps, room: this.#room }, prepare, monotonic);
@@ -217,6 +229,11 @@ export class Artifacts {
     this.#mendedAt.set(cid, now);
     this.#deps.log.warn({ cid }, "an artifact was changed on disk; mending it");
     void this.mend(cid);
+  }
+
+  #add(cid: ArtifactCid): void {
+    const { monotonic } = this.#deps;
+    this.#artifacts.set(cid, new Artifact(cid, monotonic(), this.#paused.has(cid)));
   }
 
   #projectsOf(cid: ArtifactCid): readonly string[] {

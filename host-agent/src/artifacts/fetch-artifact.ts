@@ -13,6 +13,7 @@ import type { Seeders } from "../seeders.ts";
 import { startAnnouncing, type Announcing } from "./announcing.ts";
 import { fetchManifest } from "./fetch-manifest.ts";
 import type { FetchRoom } from "./fetch-room.ts";
+import { obeyPauses, type Pausing } from "./pausing.ts";
 import { keepCheckpoints, pauseFor } from "./checkpointing.ts";
 
 export interface FetchDeps {
@@ -34,6 +35,8 @@ export interface FetchRequest {
   readonly projects: readonly string[];
   readonly directory: string;
   readonly priority: number;
+  /** Whether a person has paused it. */
+  readonly pausing: Pausing;
   /** Folders of other releases whose chunks may be taken, the likeliest first. */
   readonly reuseDirectories: readonly string[];
   /** Called when bytes that were whole and final turned out to be wrong as they were served. */
@@ -64,7 +67,7 @@ export async function beginArtifact(
   request: FetchRequest,
   signal: AbortSignal,
 ): Promise<FetchedArtifact> {
-  const { cid, directory, reuseDirectories, priority, onWithdrawn } = request;
+  const { cid, directory, reuseDirectories, priority, pausing, onWithdrawn } = request;
   for (const project of request.projects) await verifyOrigin(deps, cid, project, signal);
   const fetched = await fetchManifest(deps, request, signal);
   const { manifest } = fetched;
@@ -77,26 +80,31 @@ export async function beginArtifact(
     await fetched.close();
     throw error;
   }
-  let leaveRoom = (): void => {};
+  let leaveRoom: (() => void) | null = null;
   try {
     const wasHere = files.isSealed;
     if (wasHere) await requireUndamaged(files);
-    else leaveRoom = await takeRoom(deps.room, files, signal);
+    else if (!pausing.isPaused) leaveRoom = await takeRoom(deps.room, files, signal);
     const bytesReused = wasHere ? 0 : (await reuseFrom(files, reuseDirectories, signal)).bytes;
     signal.throwIfAborted();
-    const membership = deps.node.join({ cid, manifest, storage: files, priority });
+    const paused = pausing.isPaused;
+    const membership = deps.node.join({ cid, manifest, storage: files, priority, paused });
     // Whoever waits for it hears of its end; a fetch that is given up doesn't.
     membership.done.catch(() => undefined);
     const chunksCount = manifest.chunkBytes.length;
     const announcing = startAnnouncing({ ...deps, membership }, { cid, chunksCount });
+    const enter = (own: AbortSignal): Promise<() => void> => takeRoom(deps.room, files, own);
+    const leaveAll = wasHere
+      ? (): void => {}
+      : obeyPauses({ pausing, membership, enter }, leaveRoom);
     const close = closeOnce(announcing, membership, files, async () => {
-      leaveRoom();
+      leaveAll();
       await fetched.close();
     });
     const { bytes } = manifest;
-    return { files, membership, bytes, bytesReused, wasHere, leaveRoom, close };
+    return { files, membership, bytes, bytesReused, wasHere, leaveRoom: leaveAll, close };
   } catch (error) {
-    leaveRoom();
+    leaveRoom?.();
     await fetched.close();
     await files.close().catch(() => undefined); // The first error says what is wrong.
     throw error;

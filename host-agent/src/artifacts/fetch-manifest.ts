@@ -16,6 +16,7 @@ import type { ArtifactCid } from "@shoal/core/ids";
 import { manifestStillMsMax } from "@shoal/core/limits";
 import { manifestName, readReleaseManifest } from "@shoal/store/release-records";
 import { startAnnouncing, type AnnouncingDeps } from "./announcing.ts";
+import type { Pausing } from "./pausing.ts";
 import { joinManifestSwarm, ManifestStorage, type ManifestSwarm } from "./manifest-swarm.ts";
 import type { PeerNode } from "@shoal/peer/peer-node";
 
@@ -28,6 +29,8 @@ export interface ManifestRequest {
   /** Where the release is, or will be. */
   readonly directory: string;
   readonly priority: number;
+  /** A paused artifact's manifest isn't asked for; one that is on its way comes. */
+  readonly pausing: Pick<Pausing, "untilResumed">;
 }
 
 export interface FetchedManifest {
@@ -48,6 +51,7 @@ export async function fetchManifest(
   const found = await readReleaseManifest(directory);
   if (found !== undefined && manifestCid(found.encoded) === cid)
     return fetched(deps, request, found.encoded, found.manifest);
+  await request.pausing.untilResumed(signal);
   const short = await deps.seeders.ask(
     async (client) => manifestOrBlocks(cid, await client.getManifestOrBlocks(cid, { signal })),
     signal,
@@ -138,7 +142,7 @@ function served(manifest: Manifest, directory: string, swarm?: ManifestSwarm): F
 }
 
 /** Ahead of the artifact's own chunks, which nobody can ask for before. */
-function partOf({ cid, priority }: ManifestRequest): {
+function partOf({ cid, priority }: Pick<ManifestRequest, "cid" | "priority">): {
   readonly partOf: ArtifactCid;
   readonly priority: number;
 } {

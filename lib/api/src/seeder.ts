@@ -240,7 +240,7 @@ export const fetchStatus = z.strictObject({
   /** What it waits for, from whom and since when; null once it is whole. */
   waits: z
     .strictObject({
-      reason: z.enum(["noPeer", "noOffer", "requests", "storing", "notOffered"]),
+      reason: z.enum(["noPeer", "noOffer", "requests", "storing", "notOffered", "paused"]),
       piecesMissing: count,
       piecesCount: count,
       peersLinked: count,

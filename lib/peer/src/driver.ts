@@ -79,7 +79,7 @@ export class Driver {
   join(options: JoinOptions): SwarmMembership {
     assert(!this.#isStopped, "the node runs");
     assert(!this.#slots.has(options.cid), "a node joins an artifact once");
-    const { cid, manifest, storage, priority } = options;
+    const { cid, manifest, storage, priority, paused = false } = options;
     this.#lastSlot += 1;
     const slot = this.#lastSlot;
     const pieces = derivePieces(manifest);
@@ -88,6 +88,8 @@ export class Driver {
       { ...options, pieces },
       {
         offer: (_membership, peers) => this.#offer(slot, peers.map(knownOf)),
+        setPaused: (_membership, value) =>
+          this.dispatch({ type: "pauseChanged", artifact: slot, paused: value }),
         progress: () => this.#progress(slot, manifest.chunkBytes.length),
         left: () => this.#forget(slot, cid),
       },
@@ -96,6 +98,7 @@ export class Driver {
     this.#slots.set(cid, slot);
     const held = storage.heldChunks();
     this.dispatch({ type: "artifactJoined", artifact: slot, cid, pieces, held, priority });
+    if (paused) membership.setPaused(true);
     for (const link of this.#links.values()) this.#permissions.look(link, cid, slot);
     return membership;
   }

@@ -19,6 +19,7 @@ import type {
 /** What a membership asks of the node that it belongs to. */
 export interface MembershipHost {
   offer(membership: SwarmMembership, peers: readonly PeerCandidate[]): void;
+  setPaused(membership: SwarmMembership, paused: boolean): void;
   progress(membership: SwarmMembership): Omit<SwarmProgress, "stillMs">;
   left(membership: SwarmMembership): void;
 }
@@ -68,6 +69,10 @@ export class SwarmMembership implements Membership {
 
   addPeers(peers: readonly PeerCandidate[]): void {
     if (!this.#hasLeft) this.#host.offer(this, peers);
+  }
+
+  setPaused(paused: boolean): void {
+    if (!this.#hasLeft) this.#host.setPaused(this, paused);
   }
 
   progress(): SwarmProgress {

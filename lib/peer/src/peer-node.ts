@@ -40,6 +40,8 @@ export interface JoinOptions {
   readonly storage: ArtifactStorage;
   /** Larger goes first: a rollback's artifact before a prefetched one. */
   readonly priority: number;
+  /** As `setPaused`, from the first moment on. */
+  readonly paused?: boolean;
 }
 
 export interface SwarmProgress {
@@ -62,6 +64,8 @@ export interface Membership {
   /** Adds candidates; ones that are known already cost nothing. */
   addPeers(peers: readonly PeerCandidate[]): void;
   progress(): SwarmProgress;
+  /** Stops asking for chunks, and dialing for them, or goes on; others are served as before. */
+  setPaused(paused: boolean): void;
   /** Resolves when every chunk is held; rejects when the storage fails or the node leaves first. */
   readonly done: Promise<void>;
   /** Stops serving and fetching this artifact. Idempotent. */

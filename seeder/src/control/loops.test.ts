@@ -149,6 +149,7 @@ class JoinedArtifacts implements Pick<PeerNode, "addresses" | "join"> {
     this.joined.set(options.cid, options);
     return {
       addPeers: () => undefined,
+      setPaused: () => undefined,
       progress: () => {
         throw new Error("a seeder fetches nothing");
       },
