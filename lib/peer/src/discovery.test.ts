@@ -55,6 +55,8 @@ describe("looking for peers without a seeder", () => {
     const before = join(second, artifact).membership;
     before.addPeers([first.candidate]);
     await before.done;
+    // Slow enough that the newcomer isn't done before it is anybody's turn to dial.
+    second.node.setBudgets({ uploadBytesPerSecond: 128 * 1024 });
     const { membership } = join(newcomer, artifact);
     membership.addPeers([second.candidate]);
     await until(
