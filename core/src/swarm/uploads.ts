@@ -35,7 +35,9 @@ export class Uploads {
   readonly #waiting: Set<Link> = new Set();
   /** Something changed since no link could be served last: a choice may come out otherwise. */
   #isDue = false;
-  #activeCount = 0;
+  /** What is being sent, and since when, in the order it was started: looked at again and again. */
+  readonly #active: Upload[] = [];
+  readonly #startedMs: Float64Array;
   /** Of the active ones, those that aren't for newcomers. */
   #settledCount = 0;
   /** How long an upload takes; a slow one moves it little. */
@@ -47,6 +49,7 @@ export class Uploads {
   constructor(state: SwarmState) {
     this.#state = state;
     this.#farBytesLeft = state.config.farBurstBytes;
+    this.#startedMs = new Float64Array(state.config.uploadSlots);
   }
 
   /** A peer has other pieces than before, or time brought budget: who is served may change by it. */
@@ -122,7 +125,7 @@ export class Uploads {
     this.#isDue = true;
     link.queue.length = 0;
     this.#waiting.delete(link);
-    if (link.active !== undefined) this.#free(link);
+    this.#free(link);
   }
 
   /** Starts what there are slots for. Calls nothing: the started uploads are answered by `next`. */
@@ -138,7 +141,8 @@ export class Uploads {
     link.active = upload;
     upload.startedMs = now;
     upload.isNewcomers = this.#isNewcomer(upload.peer);
-    this.#activeCount += 1;
+    this.#startedMs[this.#active.length] = now;
+    this.#active.push(upload);
     if (!upload.isNewcomers) this.#settledCount += 1;
     const { request, firstChunk, count } = upload;
     if (!link.isNear) this.#farBytesLeft -= bytesOf(upload);
@@ -154,9 +158,9 @@ export class Uploads {
   room(now: Millis): number {
     const { uploadSlots, uploadSlotsQuick, invitesAhead } = this.#state.config;
     const ahead = invitesAhead - this.#waiting.size;
-    const slots = uploadSlots - this.#activeCount;
-    const quick = this.#activeCount < uploadSlotsQuick ? this.#activeCount : this.#quickCount(now);
-    return Math.min(slots, uploadSlotsQuick - quick) + ahead;
+    const active = this.#active.length;
+    const quick = active < uploadSlotsQuick ? active : this.#quickCount(now);
+    return Math.min(uploadSlots - active, uploadSlotsQuick - quick) + ahead;
   }
 
   /** Peers with no more pieces than this that are served beside such a one. */
@@ -174,17 +178,22 @@ export class Uploads {
 
   #hasSlot(now: Millis): boolean {
     const { uploadSlots, uploadSlotsQuick } = this.#state.config;
-    if (this.#activeCount >= uploadSlots) return false;
-    return this.#activeCount < uploadSlotsQuick || this.#quickCount(now) < uploadSlotsQuick;
+    const count = this.#active.length;
+    if (count >= uploadSlots) return false;
+    if (count < uploadSlotsQuick) return true;
+    // Who began last is quick when anybody is.
+    const nthLastMs = this.#startedMs[count - uploadSlotsQuick] as number;
+    return now - nthLastMs > slowTimes * this.#usualMs;
   }
 
-  /** Uploads under way that haven't taken longer than usual. */
+  /** Uploads under way that haven't taken longer than usual: of those that began last, so many. */
   #quickCount(now: Millis): number {
-    let quick = 0;
-    for (const { active } of this.#state.links.values()) {
-      if (active !== undefined && now - active.startedMs <= slowTimes * this.#usualMs) quick += 1;
+    const count = this.#active.length;
+    let first = count;
+    while (first > 0 && now - (this.#startedMs[first - 1] as Millis) <= slowTimes * this.#usualMs) {
+      first -= 1;
     }
-    return quick;
+    return count - first;
   }
 
   #learnUsual(tookMs: Millis): void {
@@ -211,7 +220,7 @@ export class Uploads {
       const { priority } = first.peer.artifact;
       const waitMs = this.waitMs(first.peer, now) + this.#rareHeadStartMs(first);
       if (priority < bestPriority || (priority === bestPriority && waitMs <= bestWaitMs)) continue;
-      // Last, because it looks at all links.
+      // Last, because it looks at all that is being sent.
       if (this.#isCrowded(first.peer)) continue;
       best = link;
       bestPriority = priority;
@@ -223,11 +232,9 @@ export class Uploads {
   /** Whether enough peers that have no more than this one are being served. */
   #isCrowded({ offeredCount }: Peer): boolean {
     const most = this.servedBeside(offeredCount);
-    if (this.#activeCount < most) return false;
+    if (this.#active.length < most) return false;
     let count = 0;
-    for (const { active } of this.#state.links.values()) {
-      if (active !== undefined && active.peer.offeredCount <= offeredCount) count += 1;
-    }
+    for (const { peer } of this.#active) if (peer.offeredCount <= offeredCount) count += 1;
     return count >= most;
   }
 
@@ -279,8 +286,16 @@ export class Uploads {
   }
 
   #free(link: Link): void {
-    if (link.active?.isNewcomers === false) this.#settledCount -= 1;
-    this.#activeCount -= 1;
+    const { active } = link;
+    if (active === undefined) return;
+    if (!active.isNewcomers) this.#settledCount -= 1;
+    const place = this.#active.indexOf(active);
+    // A splice would make an array each time.
+    for (let at = place; at < this.#active.length - 1; at += 1) {
+      this.#active[at] = this.#active[at + 1] as Upload;
+    }
+    this.#active.pop();
+    this.#startedMs.copyWithin(place, place + 1);
     this.#isDue = true;
     link.active = undefined;
     if (link.queue.length > 0) this.#waiting.add(link);
