@@ -2,34 +2,30 @@
 // Algorithm: xoshiro128** 1.1 (Blackman and Vigna, https://prng.di.unimi.it/), seeded by splitmix32.
 
 export class Prng {
-  readonly #state: Uint32Array;
+  // Four signed words and no array: a world has tens of thousands of generators, each in one place.
+  #s0: number;
+  #s1: number;
+  #s2: number;
+  #s3: number;
 
   constructor(seed: number) {
-    this.#state = new Uint32Array(4);
-    let mix = seed >>> 0;
-    for (let index = 0; index < 4; index += 1) {
-      mix = (mix + 0x9e3779b9) >>> 0;
-      let word = mix;
-      word = Math.imul(word ^ (word >>> 16), 0x21f0aaad);
-      word = Math.imul(word ^ (word >>> 15), 0x735a2d97);
-      this.#state[index] = word ^ (word >>> 15);
-    }
+    this.#s0 = mixed(seed, 1);
+    this.#s1 = mixed(seed, 2);
+    this.#s2 = mixed(seed, 3);
+    this.#s3 = mixed(seed, 4);
   }
 
   /** A uniform integer in 0 … 2^32 - 1. */
   nextUint32(): number {
-    const state = this.#state;
-    const s1 = state[1] as number;
+    const s1 = this.#s1;
     const scrambled = Math.imul(s1, 5);
     const result = Math.imul((scrambled << 7) | (scrambled >>> 25), 9) >>> 0;
-    const shifted = s1 << 9;
-    state[2] = (state[2] as number) ^ (state[0] as number);
-    state[3] = (state[3] as number) ^ s1;
-    state[1] = s1 ^ state[2];
-    state[0] = (state[0] as number) ^ state[3];
-    state[2] = state[2] ^ shifted;
-    const s3 = state[3];
-    state[3] = (s3 << 11) | (s3 >>> 21);
+    const s2 = this.#s2 ^ this.#s0;
+    const s3 = this.#s3 ^ s1;
+    this.#s1 = s1 ^ s2;
+    this.#s0 ^= s3;
+    this.#s2 = s2 ^ (s1 << 9);
+    this.#s3 = (s3 << 11) | (s3 >>> 21);
     return result;
   }
 
@@ -47,4 +43,12 @@ export class Prng {
   child(label: number): Prng {
     return new Prng((this.nextUint32() ^ Math.imul(label + 1, 0x85ebca6b)) >>> 0);
   }
+}
+
+/** The word that comes `nth` from a seed. */
+function mixed(seed: number, nth: number): number {
+  let word = (seed + Math.imul(nth, 0x9e3779b9)) >>> 0;
+  word = Math.imul(word ^ (word >>> 16), 0x21f0aaad);
+  word = Math.imul(word ^ (word >>> 15), 0x735a2d97);
+  return word ^ (word >>> 15);
 }

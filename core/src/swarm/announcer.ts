@@ -6,6 +6,14 @@ import { havesPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
 import { hasBit } from "./bitfield.ts";
+import {
+  flagsAt,
+  hasOfferFlag,
+  hasOursFlag,
+  lackedCountAt,
+  numbersPerPeer,
+  toldCountAt,
+} from "./peer-numbers.ts";
 import type { Peer } from "./peers.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
@@ -20,55 +28,84 @@ export class Announcer {
   /** A piece became complete: everybody who has our bitfield hears of it, sooner or later. */
   announce(artifact: Artifact, piece: PieceIndex, now: Millis): void {
     const { haveDelayMs, haveDelayKnownMs, havesTogether } = this.#state.config;
-    for (const peer of artifact.peers) {
-      const lacks = peer.offered !== undefined && !hasBit(peer.offered, piece);
-      if (lacks) peer.lackedCount += 1;
-      if (!peer.hasOurs) continue;
-      this.#append(peer, piece);
+    artifact.noteCompleted(piece);
+    const { peers, peerPlaces, peerNumbers, completedCount } = artifact;
+    const { ints, dueMs } = peerNumbers;
+    // By their numbers: most peers are only counted for.
+    for (let index = 0; index < peerPlaces.length; index += 1) {
+      const place = peerPlaces[index] as number;
+      const at = place * numbersPerPeer;
+      const flags = ints[at + flagsAt] as number;
+      const lacks = (flags & hasOfferFlag) !== 0 && !artifact.isOffered(piece, place);
+      if (lacks) ints[at + lackedCountAt] = (ints[at + lackedCountAt] as number) + 1;
+      if ((flags & hasOursFlag) === 0) continue;
       const delayMs = lacks ? haveDelayMs : haveDelayKnownMs;
-      if (delayMs === 0 || peer.pendingCount >= havesTogether) {
-        this.flush(peer);
+      if (delayMs === 0 || completedCount - (ints[at + toldCountAt] as number) >= havesTogether) {
+        this.flush(peers[index] as Peer);
         continue;
       }
-      peer.pendingDueMs = Math.min(peer.pendingDueMs, now + delayMs);
-      this.#state.timers.lower(timer.haves, peer.pendingDueMs);
+      if (now + delayMs < (dueMs[place] as number)) dueMs[place] = now + delayMs;
+      this.#state.timers.lower(timer.haves, dueMs[place] as number);
     }
-  }
-
-  /** Adds a have for one peer; `flush` sends it. */
-  append(peer: Peer, piece: PieceIndex): void {
-    this.#append(peer, piece);
   }
 
   /** Tells a peer, with what waits for it, that it may ask: by a have that it knows of already. */
   invite(peer: Peer): void {
-    const { offer, pieces } = peer.artifact;
-    let piece = peer.announced;
+    const { artifact } = peer;
+    let piece = lastAnnounced(peer);
     // What can't be read any more isn't announced again.
-    if (piece === undefined || !hasBit(offer, piece)) {
+    if (piece === undefined || !hasBit(artifact.offer, piece)) {
+      const { count } = artifact.pieces;
       piece = 0;
-      while (piece < pieces.count && !hasBit(offer, piece)) piece += 1;
-      if (piece === pieces.count) return;
+      while (piece < count && !hasBit(artifact.offer, piece)) piece += 1;
+      if (piece === count) return;
+      peer.announced = piece;
+      peer.announcedAtCount = artifact.completedCount;
     }
-    this.#append(peer, piece);
-    this.flush(peer);
+    this.flush(peer, piece);
   }
 
-  flush(peer: Peer): void {
-    const { pending, pendingCount, link, artifact } = peer;
-    this.forget(peer);
-    if (pending !== undefined) {
-      this.#state.outputs.haves(link.id, artifact.slot, pending, pendingCount);
+  /** Adds a have for one peer; `flush` sends it. Only at a seeder. */
+  append(peer: Peer, piece: PieceIndex): void {
+    if (peer.pendingCount === havesPerMessageMax) this.flush(peer);
+    let buffer = peer.pending ?? this.#state.outputs.spareBuffer();
+    if (peer.pendingCount === buffer.length) {
+      const larger = new Uint32Array(buffer.length * 2);
+      larger.set(buffer);
+      buffer = larger;
     }
+    buffer[peer.pendingCount] = piece;
+    peer.pending = buffer;
+    peer.pendingCount += 1;
+  }
+
+  /** Sends what waits for a peer, and a piece by which it is invited. */
+  flush(peer: Peer, invitation?: PieceIndex): void {
+    const { pending, pendingCount, link, artifact } = peer;
+    const { outputs } = this.#state;
+    if (pending !== undefined) outputs.haves(link.id, artifact.slot, pending, pendingCount);
+    let { toldCount } = peer;
+    const { completed, completedCount, slot } = artifact;
+    while (completedCount - toldCount >= havesPerMessageMax) {
+      const end = toldCount + havesPerMessageMax;
+      outputs.completed(link.id, slot, completed, toldCount, end);
+      toldCount = end;
+    }
+    if (toldCount < completedCount || invitation !== undefined) {
+      outputs.completed(link.id, slot, completed, toldCount, completedCount, invitation);
+    }
+    this.forget(peer);
   }
 
   /** Sends what is due. */
   flushDue(now: Millis): void {
-    for (const { peers } of this.#state.artifacts.values()) {
-      for (const peer of peers) {
-        if (peer.pendingCount === 0) continue;
-        if (peer.pendingDueMs <= now) this.flush(peer);
-        else this.#state.timers.lower(timer.haves, peer.pendingDueMs);
+    const { artifacts, timers } = this.#state;
+    for (const { peers, peerPlaces, peerNumbers } of artifacts.values()) {
+      const { dueMs } = peerNumbers;
+      for (let index = 0; index < peerPlaces.length; index += 1) {
+        const at = dueMs[peerPlaces[index] as number] as number;
+        if (at <= now) this.flush(peers[index] as Peer);
+        else if (at < Infinity) timers.lower(timer.haves, at);
       }
     }
   }
@@ -77,20 +114,13 @@ export class Announcer {
   forget(peer: Peer): void {
     peer.pending = undefined;
     peer.pendingCount = 0;
-    peer.pendingDueMs = Infinity;
+    peer.toldCount = peer.artifact.completedCount;
+    peer.artifact.peerNumbers.setDue(peer.place, Infinity);
   }
+}
 
-  #append(peer: Peer, piece: PieceIndex): void {
-    if (peer.pendingCount === havesPerMessageMax) this.flush(peer);
-    let buffer = peer.pending ?? this.#state.outputs.spareBuffer();
-    if (peer.pendingCount === buffer.length) {
-      const larger = new Uint32Array(buffer.length * 2);
-      larger.set(buffer);
-      buffer = larger;
-    }
-    peer.announced = piece;
-    buffer[peer.pendingCount] = piece;
-    peer.pending = buffer;
-    peer.pendingCount += 1;
-  }
+/** The piece that was announced last, sent or waiting; undefined when none was since the bitfield. */
+function lastAnnounced({ artifact, announced, announcedAtCount }: Peer): PieceIndex | undefined {
+  const { completed, completedCount } = artifact;
+  return completedCount > announcedAtCount ? completed[completedCount - 1] : announced;
 }

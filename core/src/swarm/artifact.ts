@@ -9,10 +9,22 @@ import { assert } from "../error.ts";
 import type { ArtifactCid } from "../ids.ts";
 import type { Prng } from "../prng.ts";
 import type { Bytes, ChunkIndex, PieceIndex } from "../units.ts";
-import { bitfieldOf, clearBit, hasBit, setBit } from "./bitfield.ts";
+import { bitfieldOf, hasBit, setBit } from "./bitfield.ts";
 import type { ArtifactJoined, ArtifactSlot } from "./events.ts";
 import type { Peer } from "./peers.ts";
+import { PeerNumbers } from "./peer-numbers.ts";
+import { PieceRecords } from "./piece-records.ts";
 import { RarityOrder } from "./rarity-order.ts";
+
+// Of a chunk, in one byte: whether it is held, or being stored and then who sent it, and in the bits
+// from `copiesShift` on how many links are asked for it now.
+const heldBit = 1;
+const storingBit = 2;
+const fromSeederBit = 4;
+const copiesShift = 3;
+const oneCopy = 1 << copiesShift;
+/** Most links that can be asked for one chunk at once. */
+const copiesMax = 255 >> copiesShift;
 
 export class Artifact {
   readonly slot: ArtifactSlot;
@@ -27,6 +39,12 @@ export class Artifact {
   readonly peers: Peer[] = [];
   /** A person stopped its download: nothing is asked for. */
   isPaused = false;
+  /** What is looked at for all peers at once, and the places of the peers above, in their order. */
+  readonly peerNumbers: PeerNumbers = new PeerNumbers();
+  readonly peerPlaces: number[] = [];
+  /** What became complete since this node joined, in that order: peers are told of it from some place on. */
+  completed: Uint16Array = new Uint16Array(16);
+  completedCount = 0;
   piecesHeld = 0;
   chunksHeld = 0;
   bytesFromSeeders: Bytes = 0;
@@ -38,28 +56,22 @@ export class Artifact {
   bytesOpenAtHosts: Bytes = 0;
   /** Accepted and not yet stored. */
   bytesStoring: Bytes = 0;
-  readonly #held: Uint8Array;
-  readonly #storing: Uint8Array;
-  /** Of chunks being stored: whether a seeder sent them. */
-  readonly #fromSeeder: Uint8Array;
-  /** How many links are asked for a chunk now. */
-  readonly #requested: Uint8Array;
-  readonly #unrequested: Uint32Array;
-  readonly #missing: Uint32Array;
+  readonly #chunks: Uint8Array;
+  readonly #records: PieceRecords;
 
   constructor({ artifact, cid, pieces, held, priority }: ArtifactJoined, prng: Prng) {
     this.slot = artifact;
     this.cid = cid;
     this.pieces = pieces;
     this.priority = priority;
-    this.rarity = new RarityOrder(pieces.count, prng);
+    let chunksMax = 0;
+    for (let piece = 0; piece < pieces.count; piece += 1) {
+      chunksMax = Math.max(chunksMax, pieces.chunkCount(piece));
+    }
+    this.#records = new PieceRecords(pieces.count, chunksMax);
+    this.rarity = new RarityOrder(pieces.count, prng, this.#records);
     this.offer = bitfieldOf(pieces.count);
-    this.#held = bitfieldOf(pieces.chunksCount);
-    this.#storing = bitfieldOf(pieces.chunksCount);
-    this.#fromSeeder = bitfieldOf(pieces.chunksCount);
-    this.#requested = new Uint8Array(pieces.chunksCount);
-    this.#unrequested = new Uint32Array(pieces.count);
-    this.#missing = new Uint32Array(pieces.count);
+    this.#chunks = new Uint8Array(pieces.chunksCount);
     for (let piece = 0; piece < pieces.count; piece += 1) this.#begin(piece, held);
   }
 
@@ -78,50 +90,96 @@ export class Artifact {
   }
 
   isHeld(chunk: ChunkIndex): boolean {
-    return hasBit(this.#held, chunk);
+    return (this.#stateOf(chunk) & heldBit) !== 0;
   }
 
   /** Held, or on its way to the disk: another copy is of no use now. */
   isArrived(chunk: ChunkIndex): boolean {
-    return hasBit(this.#held, chunk) || hasBit(this.#storing, chunk);
+    return (this.#stateOf(chunk) & (heldBit | storingBit)) !== 0;
   }
 
   requestedCopies(chunk: ChunkIndex): number {
-    return this.#requested[chunk] as number;
+    return this.#stateOf(chunk) >> copiesShift;
   }
 
   unrequested(piece: PieceIndex): number {
-    return this.#unrequested[piece] as number;
+    return this.#records.unrequested(piece);
+  }
+
+  /** Whether the peer at a place offers a piece. */
+  isOffered(piece: PieceIndex, place: number): boolean {
+    return this.#records.isOffered(piece, place);
+  }
+
+  /** A peer offers one piece more. */
+  gainOffer(piece: PieceIndex, place: number): void {
+    this.#records.setOffered(piece, place);
+    this.rarity.increment(piece);
+  }
+
+  /** A peer doesn't offer a piece any more. */
+  loseOffer(piece: PieceIndex, place: number): void {
+    this.#records.clearOffered(piece, place);
+    this.rarity.decrement(piece);
+  }
+
+  /** Answers the peer's place. */
+  addPeer(peer: Peer): number {
+    const place = this.peerNumbers.take();
+    this.#records.widenFor(place);
+    this.peers.push(peer);
+    this.peerPlaces.push(place);
+    return place;
+  }
+
+  /** A peer that offers nothing any more. */
+  removePeer(peer: Peer): void {
+    const at = this.peers.indexOf(peer);
+    this.peers.splice(at, 1);
+    this.peerPlaces.splice(at, 1);
+    this.peerNumbers.give(peer.place);
+    peer.leavePlace();
+  }
+
+  /** Notes that a piece is to be announced. */
+  noteCompleted(piece: PieceIndex): void {
+    const { completed, completedCount } = this;
+    if (completedCount === completed.length) {
+      this.completed = new Uint16Array(2 * completed.length);
+      this.completed.set(completed);
+    }
+    this.completed[completedCount] = piece;
+    this.completedCount = completedCount + 1;
   }
 
   /** A link is asked for a chunk. */
   take(chunk: ChunkIndex): void {
-    const copies = this.requestedCopies(chunk);
-    this.#requested[chunk] = copies + 1;
-    if (copies > 0 || this.isHeld(chunk)) return;
+    const state = this.#stateOf(chunk);
+    assert(state >> copiesShift < copiesMax, "few links are asked for the same chunk");
+    this.#chunks[chunk] = state + oneCopy;
+    if (state >= oneCopy || (state & heldBit) !== 0) return;
     const piece = this.pieces.pieceOf(chunk);
     const left = this.unrequested(piece) - 1;
-    this.#unrequested[piece] = left;
+    this.#records.setUnrequested(piece, left);
     if (left === 0) this.rarity.remove(piece);
   }
 
   /** A link isn't asked any more. True when the chunk has to be asked for again. */
   release(chunk: ChunkIndex): boolean {
-    const copies = this.requestedCopies(chunk);
-    assert(copies > 0, "only what was asked for is given up");
-    this.#requested[chunk] = copies - 1;
-    if (copies > 1 || this.isHeld(chunk)) return false;
+    const state = this.#stateOf(chunk);
+    assert(state >= oneCopy, "only what was asked for is given up");
+    this.#chunks[chunk] = state - oneCopy;
+    if (state >= 2 * oneCopy || (state & heldBit) !== 0) return false;
     const piece = this.pieces.pieceOf(chunk);
-    this.#unrequested[piece] = this.unrequested(piece) + 1;
+    this.#records.setUnrequested(piece, this.unrequested(piece) + 1);
     this.rarity.add(piece);
     return true;
   }
 
   /** A received chunk goes to the disk. */
   beginStoring(chunk: ChunkIndex, fromSeeder: boolean): void {
-    setBit(this.#storing, chunk);
-    if (fromSeeder) setBit(this.#fromSeeder, chunk);
-    else clearBit(this.#fromSeeder, chunk);
+    const state = this.#stateOf(chunk) & ~fromSeederBit;
+    this.#chunks[chunk] = state | storingBit | (fromSeeder ? fromSeederBit : 0);
     this.bytesStoring += this.chunkBytes(chunk);
   }
 
@@ -136,14 +194,14 @@ export class Artifact {
   store(chunk: ChunkIndex): boolean {
     this.#endStoring(chunk);
     const bytes = this.chunkBytes(chunk);
-    if (hasBit(this.#fromSeeder, chunk)) this.bytesFromSeeders += bytes;
+    const state = this.#stateOf(chunk);
+    if ((state & fromSeederBit) !== 0) this.bytesFromSeeders += bytes;
     else this.bytesFromPeers += bytes;
-    setBit(this.#held, chunk);
-    this.#requested[chunk] = this.requestedCopies(chunk) - 1;
+    this.#chunks[chunk] = (state | heldBit) - oneCopy;
     this.chunksHeld += 1;
     const piece = this.pieces.pieceOf(chunk);
-    const missing = (this.#missing[piece] as number) - 1;
-    this.#missing[piece] = missing;
+    const missing = this.#records.missing(piece) - 1;
+    this.#records.setMissing(piece, missing);
     if (missing > 0) return false;
     this.piecesHeld += 1;
     setBit(this.offer, piece);
@@ -155,11 +213,11 @@ export class Artifact {
     const count = this.pieces.chunkCount(piece);
     let missing = 0;
     for (let chunk = first; chunk < first + count; chunk += 1) {
-      if (hasBit(held, chunk)) setBit(this.#held, chunk);
+      if (hasBit(held, chunk)) this.#chunks[chunk] = heldBit;
       else missing += 1;
     }
-    this.#missing[piece] = missing;
-    this.#unrequested[piece] = missing;
+    this.#records.setMissing(piece, missing);
+    this.#records.setUnrequested(piece, missing);
     this.chunksHeld += count - missing;
     if (missing > 0) {
       this.rarity.add(piece);
@@ -170,8 +228,13 @@ export class Artifact {
   }
 
   #endStoring(chunk: ChunkIndex): void {
-    assert(hasBit(this.#storing, chunk), "only an accepted chunk is stored or refused");
-    clearBit(this.#storing, chunk);
+    const state = this.#stateOf(chunk);
+    assert((state & storingBit) !== 0, "only an accepted chunk is stored or refused");
+    this.#chunks[chunk] = state & ~storingBit;
     this.bytesStoring -= this.chunkBytes(chunk);
+  }
+
+  #stateOf(chunk: ChunkIndex): number {
+    return this.#chunks[chunk] as number;
   }
 }

@@ -55,7 +55,7 @@ export class Handout {
     this.touch(peer);
   }
 
-  /** A peer has a piece now. Call before its bit is set in `offered`. */
+  /** A peer has a piece now. Call before it offers it. */
   gain(peer: Peer, piece: PieceIndex): void {
     if (peer.shown === undefined) return;
     if (!hasBit(peer.shown, piece)) {
@@ -66,7 +66,7 @@ export class Handout {
     peer.shownOpenBytes -= this.#bytes(peer, piece);
   }
 
-  /** A peer doesn't have a piece after all. Call after its bit was cleared in `offered`. */
+  /** A peer doesn't have a piece after all. Call once it doesn't offer it. */
   lose(peer: Peer, piece: PieceIndex): void {
     if (peer.shown === undefined) return;
     if (!hasBit(peer.shown, piece)) {
@@ -166,23 +166,17 @@ export class Handout {
     return undefined;
   }
 
-  #wantsMore({
-    offered,
-    offeredCount,
-    shown,
-    shownOpenCount,
-    shownOpenBytes,
-    artifact,
-  }: Peer): boolean {
-    if (shown === undefined || offered === undefined) return false;
-    if (offeredCount === artifact.pieces.count) return false;
+  #wantsMore(peer: Peer): boolean {
+    const { shown, shownOpenCount, shownOpenBytes, artifact } = peer;
+    if (shown === undefined || !peer.hasOffer) return false;
+    if (peer.offeredCount === artifact.pieces.count) return false;
     const { offeredPiecesPerLink, offeredBytesPerLink } = this.#state.config;
     return shownOpenCount < offeredPiecesPerLink || shownOpenBytes < offeredBytesPerLink;
   }
 
-  #knows({ shown, offered }: Peer, piece: PieceIndex): boolean {
-    if (shown !== undefined && hasBit(shown, piece)) return true;
-    return offered !== undefined && hasBit(offered, piece);
+  #knows(peer: Peer, piece: PieceIndex): boolean {
+    if (peer.shown !== undefined && hasBit(peer.shown, piece)) return true;
+    return peer.offers(piece);
   }
 
   #forEach(peer: Peer, visit: (piece: PieceIndex) => void): void {
@@ -210,7 +204,7 @@ export class Handout {
 
 /** Whether the peer is still there, and without the piece. */
 function isOpen({ peer, piece }: Offer): boolean {
-  const { shown, offered } = peer;
-  if (shown === undefined || offered === undefined) return false;
-  return hasBit(shown, piece) && !hasBit(offered, piece);
+  const { shown } = peer;
+  if (shown === undefined || !peer.hasOffer) return false;
+  return hasBit(shown, piece) && !peer.offers(piece);
 }

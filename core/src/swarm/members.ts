@@ -4,7 +4,7 @@ import { peersPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Artifact } from "./artifact.ts";
-import { bitfieldOf, clearBit, countBits, hasBit, isBitfieldOf, setBit } from "./bitfield.ts";
+import { bitfieldOf, clearBit, countBits, hasBit, isBitfieldOf } from "./bitfield.ts";
 import type { Downloads } from "./downloads.ts";
 import type { HavesReceived } from "./events.ts";
 import type { Handout } from "./handout.ts";
@@ -31,10 +31,9 @@ export class Members {
 
   /** The peer may be a member. No-op when that is known. */
   allow(link: Link, artifact: Artifact): void {
-    if (link.peers.has(artifact.slot)) return;
+    if (link.peerOf(artifact.slot) !== undefined) return;
     const peer = new Peer(link, artifact);
     link.addPeer(peer);
-    artifact.peers.push(peer);
     this.#deps.state.outputs.push({ type: "join", link: link.id, artifact: artifact.slot });
   }
 
@@ -43,7 +42,7 @@ export class Members {
     const { link, artifact } = peer;
     this.leave(peer);
     link.removePeer(peer);
-    artifact.peers.splice(artifact.peers.indexOf(peer), 1);
+    artifact.removePeer(peer);
     this.#deps.state.outputs.push({ type: "leave", link: link.id, artifact: artifact.slot });
   }
 
@@ -66,19 +65,19 @@ export class Members {
   unlink(peer: Peer): void {
     this.#forgetOffer(peer);
     this.#deps.announcer.forget(peer);
-    peer.artifact.peers.splice(peer.artifact.peers.indexOf(peer), 1);
+    peer.artifact.removePeer(peer);
   }
 
   /** What the peer offers, all of it. False for a field that isn't of this artifact. */
   setOffer(peer: Peer, pieces: Uint8Array): boolean {
     const { artifact } = peer;
     if (!isBitfieldOf(pieces, artifact.pieces.count)) return false;
-    const isFirst = peer.offered === undefined;
+    const isFirst = !peer.hasOffer;
     this.#forgetOffer(peer);
-    peer.offered = pieces;
+    peer.hasOffer = true;
     for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
       if (!hasBit(pieces, piece)) continue;
-      artifact.rarity.increment(piece);
+      artifact.gainOffer(piece, peer.place);
       peer.offeredCount += 1;
     }
     peer.lackedCount = countLacked(artifact.offer, pieces);
@@ -92,13 +91,13 @@ export class Members {
 
   /** What the peer offers besides. False when a piece isn't of this artifact, or no bitfield came. */
   addOffers(peer: Peer, { pieces, count }: HavesReceived): boolean {
-    const { artifact, offered } = peer;
-    if (offered === undefined) return true;
+    const { artifact } = peer;
+    if (!peer.hasOffer) return true;
     let isWanted = false;
     for (let index = 0; index < count; index += 1) {
       const piece = pieces[index] as number;
       if (piece >= artifact.pieces.count) return false;
-      if (hasBit(offered, piece)) {
+      if (peer.offers(piece)) {
         peer.link.isInviting = true;
         peer.link.hasInvited = true;
       }
@@ -114,26 +113,24 @@ export class Members {
 
   /** The peer has one more piece. */
   gain(peer: Peer, piece: PieceIndex): void {
-    const { artifact, offered } = peer;
-    if (offered === undefined || hasBit(offered, piece)) return;
+    const { artifact } = peer;
+    if (!peer.hasOffer || peer.offers(piece)) return;
     this.#deps.handout.gain(peer, piece);
-    setBit(offered, piece);
+    artifact.gainOffer(piece, peer.place);
     peer.offeredCount += 1;
     if (hasBit(artifact.offer, piece)) peer.lackedCount -= 1;
     this.#touchUploads();
-    artifact.rarity.increment(piece);
   }
 
   /** The peer doesn't serve a piece that it offered. */
   lose(peer: Peer, piece: PieceIndex): void {
-    const { artifact, offered } = peer;
-    if (offered === undefined || !hasBit(offered, piece)) return;
-    clearBit(offered, piece);
+    const { artifact } = peer;
+    if (!peer.hasOffer || !peer.offers(piece)) return;
+    artifact.loseOffer(piece, peer.place);
     this.#deps.handout.lose(peer, piece);
     peer.offeredCount -= 1;
     if (hasBit(artifact.offer, piece)) peer.lackedCount += 1;
     this.#touchUploads();
-    artifact.rarity.decrement(piece);
   }
 
   /** A piece can't be served any more. */
@@ -141,7 +138,7 @@ export class Members {
     if (!hasBit(artifact.offer, piece)) return;
     clearBit(artifact.offer, piece);
     for (const peer of artifact.peers) {
-      if (peer.offered !== undefined && !hasBit(peer.offered, piece)) peer.lackedCount -= 1;
+      if (peer.hasOffer && !peer.offers(piece)) peer.lackedCount -= 1;
     }
     this.#deps.handout.withdraw(artifact, piece);
   }
@@ -162,6 +159,7 @@ export class Members {
     const { link, artifact } = peer;
     this.#deps.announcer.forget(peer);
     peer.announced = undefined;
+    peer.announcedAtCount = artifact.completedCount;
     peer.hasOurs = true;
     const { offer, slot } = artifact;
     // A seeder shows each peer its pieces one by one.
@@ -171,13 +169,13 @@ export class Members {
   }
 
   #forgetOffer(peer: Peer): void {
-    const { artifact, offered } = peer;
+    const { artifact } = peer;
     this.#deps.handout.end(peer);
-    if (offered === undefined) return;
+    if (!peer.hasOffer) return;
     for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
-      if (hasBit(offered, piece)) artifact.rarity.decrement(piece);
+      if (peer.offers(piece)) artifact.loseOffer(piece, peer.place);
     }
-    peer.offered = undefined;
+    peer.hasOffer = false;
     peer.offeredCount = 0;
     peer.lackedCount = 0;
     peer.isExhausted = false;
@@ -209,7 +207,7 @@ function countLacked(ours: Uint8Array, theirs: Uint8Array): number {
 }
 
 function isNeeded(link: Link): boolean {
-  for (const peer of link.peers.values()) {
+  for (const peer of link.peers) {
     if (!peer.isLive) continue;
     const theirsComplete = peer.offeredCount === peer.artifact.pieces.count;
     if (!theirsComplete || !peer.artifact.isComplete) return true;

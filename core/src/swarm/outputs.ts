@@ -1,6 +1,6 @@
 // Orders that wait to be polled. Those of the hot path are records that are filled again and again, so
 // that a chunk, a request or a have allocates nothing: a polled record is valid until the next poll.
-import type { ChunkIndex } from "../units.ts";
+import type { ChunkIndex, PieceIndex } from "../units.ts";
 import type { ArtifactSlot, LinkId, RequestId, SwarmOutput } from "./events.ts";
 
 type HotType =
@@ -110,6 +110,24 @@ export class Outputs {
     record.artifact = artifact;
     record.pieces = pieces;
     record.count = count;
+  }
+
+  /** Haves of the pieces from one place of a list up to another, which are copied, and of one besides. */
+  completed(
+    link: LinkId,
+    artifact: ArtifactSlot,
+    pieces: Uint16Array,
+    from: number,
+    end: number,
+    last?: PieceIndex,
+  ): void {
+    const listed = end - from;
+    const count = last === undefined ? listed : listed + 1;
+    let buffer = this.spareBuffer();
+    if (buffer.length < count) buffer = new Uint32Array(2 ** Math.ceil(Math.log2(count)));
+    for (let at = 0; at < listed; at += 1) buffer[at] = pieces[from + at] as number;
+    if (last !== undefined) buffer[listed] = last;
+    this.haves(link, artifact, buffer, count);
   }
 
   /** An empty buffer for haves, of no particular length but zero. */

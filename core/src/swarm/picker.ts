@@ -2,7 +2,6 @@
 import { requestChunksMax } from "../limits.ts";
 import type { ChunkIndex, Millis, PieceIndex } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
-import { hasBit } from "./bitfield.ts";
 import type { SwarmConfig } from "./config.ts";
 import type { Link, Peer } from "./peers.ts";
 import type { Request } from "./requests.ts";
@@ -17,8 +16,8 @@ const dueShare = 3 / 4;
  * pieces with copies that are rarer than the answer.
  */
 export function rarestPiece(peer: Peer, config: SwarmConfig): PieceIndex {
-  const { artifact, offered, link } = peer;
-  if (offered === undefined) return nothing;
+  const { artifact, link } = peer;
+  if (!peer.hasOffer) return nothing;
   const { rarity } = artifact;
   const spares = link.known.seeder && artifact.bytesOpenAtHosts > 0;
   // The seeder that is asked is one of the copies.
@@ -26,7 +25,7 @@ export function rarestPiece(peer: Peer, config: SwarmConfig): PieceIndex {
   for (let place = rarity.firstCopied; place < rarity.size; place += 1) {
     const piece = rarity.at(place);
     if (rarity.copies(piece) > copiesMax) return nothing;
-    if (hasBit(offered, piece)) return piece;
+    if (peer.offers(piece)) return piece;
   }
   return nothing;
 }
@@ -48,15 +47,15 @@ export function unrequestedRun(artifact: Artifact, first: ChunkIndex): number {
  * longest at another link, asks for what this peer offers, and isn't repeated yet.
  */
 export function lateRequest(peer: Peer, config: SwarmConfig): Request | undefined {
-  const { artifact, offered, link } = peer;
-  if (offered === undefined || artifact.isComplete || artifact.isAskable) return undefined;
+  const { artifact, link } = peer;
+  if (!peer.hasOffer || artifact.isComplete || artifact.isAskable) return undefined;
   let late: Request | undefined;
   for (const other of artifact.peers) {
     if (other.link === link) continue;
     for (const request of other.link.requests) {
       if (request.artifact !== artifact || request.isCancelled) continue;
       if (late !== undefined && request.sentMs >= late.sentMs) continue;
-      if (!hasBit(offered, request.piece)) continue;
+      if (!peer.offers(request.piece)) continue;
       if (firstRepeatable(request, config) !== nothing) late = request;
     }
   }

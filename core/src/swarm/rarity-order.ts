@@ -3,27 +3,26 @@
 // permutation, so crossing a border is a swap (a counting sort that is kept up).
 //
 // Invariants: `#order[0 … size)` are the listed pieces by ascending copies; `#starts[c]` is where those
-// with at least c copies begin; `#position` is the inverse of `#order` for listed pieces. Copies are
-// counted for pieces that aren't listed, too.
+// with at least c copies begin; a record's position is the inverse of `#order` for listed pieces. Copies
+// are counted for pieces that aren't listed, too.
 import { assert } from "../error.ts";
 import type { Prng } from "../prng.ts";
 import type { PieceIndex } from "../units.ts";
+import { PieceRecords, unlisted } from "./piece-records.ts";
 
 export class RarityOrder {
   readonly #prng: Prng;
-  readonly #copies: Uint16Array;
-  readonly #order: Uint32Array;
-  readonly #position: Int32Array;
+  readonly #records: PieceRecords;
+  readonly #order: Uint16Array;
   /** Grows with the largest number of copies seen; the last entry is always `size`. */
   readonly #starts: number[] = [0, 0];
   #size = 0;
 
-  /** No piece is listed yet. */
-  constructor(count: number, prng: Prng) {
+  /** No piece is listed yet. Of the records, positions and copies are this order's. */
+  constructor(count: number, prng: Prng, records: PieceRecords = new PieceRecords(count)) {
     this.#prng = prng;
-    this.#copies = new Uint16Array(count);
-    this.#order = new Uint32Array(count);
-    this.#position = new Int32Array(count).fill(-1);
+    this.#records = records;
+    this.#order = new Uint16Array(count);
   }
 
   get size(): number {
@@ -41,11 +40,11 @@ export class RarityOrder {
   }
 
   copies(piece: PieceIndex): number {
-    return this.#copies[piece] as number;
+    return this.#records.copies(piece);
   }
 
   has(piece: PieceIndex): boolean {
-    return (this.#position[piece] as number) >= 0;
+    return this.#records.position(piece) !== unlisted;
   }
 
   /** Lists a piece. No-op when it is. */
@@ -68,8 +67,8 @@ export class RarityOrder {
 
   /** Takes a piece off the list. No-op when it isn't on it. */
   remove(piece: PieceIndex): void {
-    let hole = this.#position[piece] as number;
-    if (hole < 0) return;
+    let hole = this.#records.position(piece);
+    if (hole === unlisted) return;
     for (let bucket = this.copies(piece) + 1; bucket < this.#starts.length; bucket += 1) {
       const last = (this.#starts[bucket] as number) - 1;
       if (last !== hole) this.#put(this.at(last), hole);
@@ -77,17 +76,17 @@ export class RarityOrder {
       hole = last;
     }
     this.#size -= 1;
-    this.#position[piece] = -1;
+    this.#records.setPosition(piece, unlisted);
   }
 
   increment(piece: PieceIndex): void {
     const copies = this.copies(piece);
-    assert(copies < 0xffff, "copies are bounded by links");
-    this.#copies[piece] = copies + 1;
-    if (!this.has(piece)) return;
+    this.#records.setCopies(piece, copies + 1);
+    const position = this.#records.position(piece);
+    if (position === unlisted) return;
     this.#growTo(copies + 1);
     const last = (this.#starts[copies + 1] as number) - 1;
-    this.#swap(this.#position[piece] as number, last);
+    this.#swap(position, last);
     this.#starts[copies + 1] = last;
     this.#shuffleInto(last, copies + 1);
   }
@@ -95,10 +94,11 @@ export class RarityOrder {
   decrement(piece: PieceIndex): void {
     const copies = this.copies(piece);
     assert(copies > 0, "a copy that goes was counted");
-    this.#copies[piece] = copies - 1;
-    if (!this.has(piece)) return;
+    this.#records.setCopies(piece, copies - 1);
+    const position = this.#records.position(piece);
+    if (position === unlisted) return;
     const first = this.#starts[copies] as number;
-    this.#swap(this.#position[piece] as number, first);
+    this.#swap(position, first);
     this.#starts[copies] = first + 1;
     this.#shuffleInto(first, copies - 1);
   }
@@ -123,6 +123,6 @@ export class RarityOrder {
 
   #put(piece: PieceIndex, place: number): void {
     this.#order[place] = piece;
-    this.#position[piece] = place;
+    this.#records.setPosition(piece, place);
   }
 }

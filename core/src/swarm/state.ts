@@ -4,6 +4,7 @@ import type { Bytes, Millis } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
 import type { SwarmConfig } from "./config.ts";
 import type { ArtifactSlot, LinkId } from "./events.ts";
+import { LinkNumbers } from "./link-numbers.ts";
 import type { SwarmLogEvent } from "./log-events.ts";
 import { Outputs } from "./outputs.ts";
 import type { Link, Peer } from "./peers.ts";
@@ -15,6 +16,7 @@ export class SwarmState {
   /** For ties between peers; each artifact has a generator of its own. */
   readonly prng: Prng;
   readonly links: Map<LinkId, Link> = new Map();
+  readonly linkNumbers: LinkNumbers = new LinkNumbers();
   readonly artifacts: Map<ArtifactSlot, Artifact> = new Map();
   readonly requests: RequestTable = new RequestTable();
   readonly outputs: Outputs = new Outputs();

@@ -75,7 +75,7 @@ export class Swarm {
     assert(now >= this.#now, "time doesn't go back");
     this.#now = now;
     this.#apply(input, now);
-    this.#handout.deal(now);
+    if (this.#state.config.seeder) this.#handout.deal(now);
     this.#downloads.pump(now);
     while (this.#uploads.next(now) !== undefined);
     this.#invitations.invite(now);
@@ -155,7 +155,7 @@ export class Swarm {
         this.#permit(link, input, now);
         return;
       case "requestReceived": {
-        const peer = link.peers.get(input.artifact);
+        const peer = link.peerOf(input.artifact);
         if (this.#uploads.request(link, peer, input) === "illegal") this.#misbehaved(link, now);
         else this.#invitations.answered(link, now);
         return;
@@ -181,7 +181,7 @@ export class Swarm {
       case "peerLeft":
       case "bitfieldReceived":
       case "havesReceived": {
-        const peer = link.peers.get(input.artifact);
+        const peer = link.peerOf(input.artifact);
         if (peer !== undefined && !this.#applyToPeer(peer, input)) this.#misbehaved(link, now);
       }
     }
@@ -248,7 +248,7 @@ export class Swarm {
   }
 
   #openLink({ link: id, peer }: LinkOpened, now: Millis): void {
-    const { links, config, timers } = this.#state;
+    const { links, linkNumbers, config, timers } = this.#state;
     assert(!links.has(id), "a link's number is used once");
     const isBanned = this.#candidates.isBanned(peer.peerId, now);
     if (isBanned || links.size >= config.linksMax) {
@@ -256,7 +256,7 @@ export class Swarm {
       this.#candidates.failed(peer.peerId, now);
       return;
     }
-    links.set(id, new Link(id, peer, config, now));
+    links.set(id, new Link(id, peer, config, linkNumbers, now));
     this.#candidates.linked(peer, now);
     timers.lower(timer.idle, now + config.linkIdleMs);
     this.#state.log({ type: "linkOpened", at: now, peer: peer.peerId });
@@ -267,7 +267,8 @@ export class Swarm {
     this.#downloads.closeLink(link);
     this.#uploads.closeLink(link);
     this.#invitations.closeLink(link);
-    for (const peer of link.peers.values()) this.#members.unlink(peer);
+    for (const peer of link.peers) this.#members.unlink(peer);
+    this.#state.linkNumbers.give(link.place);
     this.#candidates.unlinked(link.known.peerId, now);
   }
 
@@ -284,7 +285,7 @@ export class Swarm {
 
   #permit(link: Link, { artifact: slot, allowed }: PermissionChanged, now: Millis): void {
     const artifact = this.#state.artifacts.get(slot);
-    const peer = link.peers.get(slot);
+    const peer = link.peerOf(slot);
     if (artifact !== undefined && allowed) {
       this.#members.allow(link, artifact);
       this.#state.timers.lower(timer.dial, now);
@@ -294,7 +295,7 @@ export class Swarm {
   #rejected(link: Link, id: number, now: Millis): void {
     const request = this.#state.requests.find(id);
     if (request === undefined || request.link !== link) return this.#misbehaved(link, now);
-    const peer = link.peers.get(request.artifact.slot);
+    const peer = link.peerOf(request.artifact.slot);
     // A peer that refuses a piece doesn't have it any more; one that we cancelled says nothing new.
     if (!request.isCancelled && peer !== undefined) this.#members.lose(peer, request.piece);
     this.#downloads.reject(link, id);

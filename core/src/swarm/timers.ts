@@ -15,30 +15,33 @@ export const timer = {
 } as const;
 export type Timer = (typeof timer)[keyof typeof timer];
 
+const timersCount = Object.keys(timer).length;
+
 export class Timers {
-  readonly #at: Float64Array = new Float64Array(Object.keys(timer).length).fill(Infinity);
-  #earliest: Millis = Infinity;
+  /** By timer, and the earliest of all at the end. */
+  readonly #at: Float64Array = new Float64Array(timersCount + 1).fill(Infinity);
 
   /** Makes a deadline at least this early. */
   lower(which: Timer, at: Millis): void {
     if (at >= (this.#at[which] as number)) return;
     this.#at[which] = at;
-    if (at < this.#earliest) this.#earliest = at;
+    if (at < (this.#at[timersCount] as number)) this.#at[timersCount] = at;
   }
 
   /** Whether the deadline has come; it is unset then. */
   take(which: Timer, now: Millis): boolean {
-    if (this.#earliest > now || (this.#at[which] as number) > now) return false;
+    if ((this.#at[timersCount] as number) > now || (this.#at[which] as number) > now) return false;
     this.#at[which] = Infinity;
     let earliest = Infinity;
-    for (let other = 0; other < this.#at.length; other += 1) {
+    for (let other = 0; other < timersCount; other += 1) {
       earliest = Math.min(earliest, this.#at[other] as number);
     }
-    this.#earliest = earliest;
+    this.#at[timersCount] = earliest;
     return true;
   }
 
   next(): Millis | undefined {
-    return this.#earliest === Infinity ? undefined : this.#earliest;
+    const earliest = this.#at[timersCount] as number;
+    return earliest === Infinity ? undefined : earliest;
   }
 }

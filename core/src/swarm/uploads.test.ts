@@ -16,6 +16,19 @@ test("peers that have nothing are served few at a time, and those that have much
   expect(script.take("upload").map(({ link }) => link)).toEqual([3]);
 });
 
+test("what is still sent to a peer that may have nothing any more isn't counted as another's", () => {
+  const config = { uploadsToEmpty: 1, piecesPerUpload: 1 };
+  const script = new Script(smallPieces(8), config).joinArtifact("all");
+  script.openPeer(1, []).tell({ ...ask, link: 1 });
+  script.tell({ type: "permissionChanged", link: 1, artifact: 1, allowed: false });
+  // It comes to where the first was.
+  script.openPeer(2, [4, 5, 6, 7]);
+  script.openPeer(3, []).tell({ ...ask, link: 3 });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([1]);
+  script.tell({ type: "uploadEnded", link: 1, request: 1, outcome: "stopped" });
+  expect(script.take("upload").map(({ link }) => link)).toEqual([3]);
+});
+
 test("no more than its budget leaves the zone, and what waited goes when there is more", () => {
   const config = { farBytesPerMs: (256 * kibibyte) / 1000, farBurstBytes: 1, uploadsToEmpty: 3 };
   const script = new Script(smallPieces(8), config).joinArtifact("all");

@@ -1,11 +1,17 @@
 import { describe, expect, test } from "vitest";
 import { kibibyte, mebibyte } from "../units.ts";
 import { withDefaults } from "./config.ts";
+import { LinkNumbers } from "./link-numbers.ts";
 import { isDue } from "./picker.ts";
 import { Window } from "./window.ts";
 
 const config = withDefaults({ windowMs: 300 });
 const chunk = 256 * kibibyte;
+
+function beginWindow(): Window {
+  const numbers = new LinkNumbers();
+  return new Window(config, numbers, numbers.take());
+}
 
 /** Delivers chunk after chunk at a rate for some time. */
 function deliver(window: Window, bytesPerMs: number, durationMs: number, sinceMs = 0): number {
@@ -20,11 +26,11 @@ function deliver(window: Window, bytesPerMs: number, durationMs: number, sinceMs
 
 describe("a request window", () => {
   test("begins small", () => {
-    expect(new Window(config).bytes).toBe(config.windowBytesMin);
+    expect(beginWindow().bytes).toBe(config.windowBytesMin);
   });
 
   test.for([10_000, 20_000, 40_000])("holds what %i bytes/ms bring in its time", (rate) => {
-    const window = new Window(config);
+    const window = beginWindow();
     window.begin(0);
     deliver(window, rate, 3000);
     expect(window.bytes).toBeGreaterThan(rate * 300 * 0.9);
@@ -32,14 +38,14 @@ describe("a request window", () => {
   });
 
   test("doubles at most, so that one burst doesn't ask a link for everything", () => {
-    const window = new Window(config);
+    const window = beginWindow();
     window.begin(0);
     window.deliver(64 * mebibyte, 100);
     expect(window.bytes).toBe(2 * config.windowBytesMin);
   });
 
   test("shrinks when the link becomes slow, and never below its least", () => {
-    const window = new Window(config);
+    const window = beginWindow();
     window.begin(0);
     const now = deliver(window, 40_000, 3000);
     const wide = window.bytes;
@@ -49,14 +55,14 @@ describe("a request window", () => {
   });
 
   test("stays within its largest size", () => {
-    const window = new Window(config);
+    const window = beginWindow();
     window.begin(0);
     deliver(window, 1_000_000, 3000);
     expect(window.bytes).toBe(config.windowBytesMax);
   });
 
   test("is filled chunk by chunk, unless it is the largest: then a quarter at a time", () => {
-    const window = new Window(config);
+    const window = beginWindow();
     window.begin(0);
     expect(isDue({ window, bytesOpen: window.bytes - 1 }, config)).toBe(true);
     deliver(window, 1_000_000, 3000);
@@ -65,7 +71,7 @@ describe("a request window", () => {
   });
 
   test("doesn't count time without requests as slowness", () => {
-    const window = new Window(config);
+    const window = beginWindow();
     window.begin(0);
     const now = deliver(window, 20_000, 3000);
     const before = window.bytes;

@@ -3,6 +3,13 @@
 // deliver sooner. Starts at the smallest window and at most doubles with each measurement.
 import type { Bytes, Millis } from "../units.ts";
 import type { SwarmConfig } from "./config.ts";
+import {
+  type LinkNumbers,
+  windowBytesAt,
+  windowDeliveredAt,
+  windowRateAt,
+  windowSinceMsAt,
+} from "./link-numbers.ts";
 
 /** Weight of the newest measurement: two thirds of a change are seen after two of them. */
 const newestWeight = 0.4;
@@ -11,40 +18,45 @@ const measureShare = 0.3;
 
 export class Window {
   readonly #config: SwarmConfig;
-  #bytes: Bytes;
-  #rateBytesPerMs = 0;
-  #sinceMs: Millis = 0;
-  #delivered: Bytes = 0;
+  readonly #numbers: LinkNumbers;
+  readonly #place: number;
 
-  constructor(config: SwarmConfig) {
+  /** At a place of a link. */
+  constructor(config: SwarmConfig, numbers: LinkNumbers, place: number) {
     this.#config = config;
-    this.#bytes = config.windowBytesMin;
+    this.#numbers = numbers;
+    this.#place = place;
+    numbers.set(place, windowBytesAt, config.windowBytesMin);
   }
 
   get bytes(): Bytes {
-    return this.#bytes;
+    return this.#numbers.get(this.#place, windowBytesAt);
   }
 
   get rateBytesPerMs(): number {
-    return this.#rateBytesPerMs;
+    return this.#numbers.get(this.#place, windowRateAt);
   }
 
   /** The link had nothing open and is asked for something: time without requests isn't measured. */
   begin(now: Millis): void {
-    this.#sinceMs = now;
-    this.#delivered = 0;
+    this.#numbers.set(this.#place, windowSinceMsAt, now);
+    this.#numbers.set(this.#place, windowDeliveredAt, 0);
   }
 
   deliver(bytes: Bytes, now: Millis): void {
-    this.#delivered += bytes;
-    const elapsedMs = now - this.#sinceMs;
-    if (elapsedMs < this.#config.windowMs * measureShare) return;
-    const rate = this.#delivered / elapsedMs;
-    const old = this.#rateBytesPerMs;
-    this.#rateBytesPerMs = old === 0 ? rate : old + (rate - old) * newestWeight;
-    this.begin(now);
+    const numbers = this.#numbers;
+    const place = this.#place;
+    const delivered = numbers.get(place, windowDeliveredAt) + bytes;
+    numbers.set(place, windowDeliveredAt, delivered);
+    const elapsedMs = now - numbers.get(place, windowSinceMsAt);
     const { windowMs, windowBytesMin, windowBytesMax } = this.#config;
-    const aim = Math.min(this.#rateBytesPerMs * windowMs, 2 * this.#bytes);
-    this.#bytes = Math.min(Math.max(aim, windowBytesMin), windowBytesMax);
+    if (elapsedMs < windowMs * measureShare) return;
+    const rate = delivered / elapsedMs;
+    const old = this.rateBytesPerMs;
+    const smoothed = old === 0 ? rate : old + (rate - old) * newestWeight;
+    numbers.set(place, windowRateAt, smoothed);
+    this.begin(now);
+    const aim = Math.min(smoothed * windowMs, 2 * this.bytes);
+    numbers.set(place, windowBytesAt, Math.min(Math.max(aim, windowBytesMin), windowBytesMax));
   }
 }

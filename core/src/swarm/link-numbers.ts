@@ -1,0 +1,49 @@
+// What is kept of a node's links in fractions, times and rates, as neighboring numbers, a run for each
+// link: peers.ts and window.ts give them their names. A link has a place here while it is open; places
+// are given again, the lowest first.
+
+/** Numbers of a link. */
+export const numbersPerLink = 8;
+export const progressMsAt = 0;
+export const servedMsAt = 1;
+export const windowBytesAt = 2;
+export const windowRateAt = 3;
+export const windowSinceMsAt = 4;
+export const windowDeliveredAt = 5;
+
+const placesAtFirst = 8;
+
+export class LinkNumbers {
+  #taken: Uint8Array = new Uint8Array(placesAtFirst);
+  values: Float64Array = new Float64Array(placesAtFirst * numbersPerLink);
+
+  /** The lowest free place, with zeros in it. */
+  take(): number {
+    let place = 0;
+    while (this.#taken[place] === 1) place += 1;
+    if (place === this.#taken.length) this.#grow();
+    this.#taken[place] = 1;
+    this.values.fill(0, place * numbersPerLink, (place + 1) * numbersPerLink);
+    return place;
+  }
+
+  give(place: number): void {
+    this.#taken[place] = 0;
+  }
+
+  get(place: number, which: number): number {
+    return this.values[place * numbersPerLink + which] as number;
+  }
+
+  set(place: number, which: number, value: number): void {
+    this.values[place * numbersPerLink + which] = value;
+  }
+
+  #grow(): void {
+    const [taken, values] = [this.#taken, this.values];
+    this.#taken = new Uint8Array(2 * taken.length);
+    this.#taken.set(taken);
+    this.values = new Float64Array(2 * values.length);
+    this.values.set(values);
+  }
+}
