@@ -1,47 +1,44 @@
-// Messages on their way. Records and buffers are used again, one shape for all types, so that a message
-// allocates nothing once the pool has grown; a delivered input is valid until the next delivery.
+// What hosts are told. Facts of the hot path are one record that is filled again and again, and messages
+// on their way are kept in records that are used again, all of one shape, so that telling allocates
+// nothing once the pool has grown; an input is valid until the next one.
 import type { SwarmInput } from "@shoal/core/swarm/events";
 import type { KnownPeer } from "@shoal/core/wire/messages";
 import { slot, type SaidOutput } from "./sim-host.ts";
 
-type SaidInput = Extract<
-  SwarmInput,
-  {
-    type:
-      | "peerJoined"
-      | "peerLeft"
-      | "bitfieldReceived"
-      | "havesReceived"
-      | "candidatesOffered"
-      | "requestReceived"
-      | "cancelReceived"
-      | "rejectReceived";
-  }
->;
-
-interface MessageRecord {
-  type: SaidInput["type"];
-  readonly artifact: number;
-  link: number;
-  request: number;
-  firstChunk: number;
-  count: number;
-  pieces: Uint8Array | Uint32Array;
-  peers: readonly KnownPeer[];
-}
+/** What is kept until it arrives; requests and their ends are events by themselves. */
+export type KeptOutput = Exclude<SaidOutput, { type: "request" | "cancel" | "reject" }>;
 
 const none = new Uint8Array(0);
 const nobody: readonly KnownPeer[] = [];
 
+/** An input of the hot path: the fields that its type doesn't have say nothing. */
+export class Fact {
+  type: SwarmInput["type"] = "deadline";
+  readonly artifact: number = slot;
+  link = 0;
+  request = 0;
+  firstChunk = 0;
+  count = 0;
+  chunk = 0;
+  outcome: "sent" | "stopped" = "sent";
+  peer = "";
+  pieces: Uint8Array | Uint32Array = none;
+  peers: readonly KnownPeer[] = nobody;
+
+  get input(): SwarmInput {
+    return this as SwarmInput;
+  }
+}
+
 export class Messages {
-  readonly #records: MessageRecord[] = [];
+  readonly #records: Fact[] = [];
   readonly #free: number[] = [];
   readonly #buffers: Uint32Array[] = [];
 
   /** Keeps what a host says until it is delivered; answers its number. */
-  keep(output: SaidOutput): number {
+  keep(output: KeptOutput): number {
     const id = this.#free.pop() ?? this.#grow();
-    const record = this.#records[id] as MessageRecord;
+    const record = this.#records[id] as Fact;
     record.link = output.link;
     switch (output.type) {
       case "join":
@@ -60,27 +57,17 @@ export class Messages {
       case "peers":
         record.type = "candidatesOffered";
         record.peers = output.peers;
-        break;
-      case "request":
-        record.type = "requestReceived";
-        record.request = output.request;
-        record.firstChunk = output.firstChunk;
-        record.count = output.count;
-        break;
-      default:
-        record.type = output.type === "cancel" ? "cancelReceived" : "rejectReceived";
-        record.request = output.request;
     }
     return id;
   }
 
   /** What the other side is told. Call `release` when it was told. */
-  at(id: number): SaidInput {
-    return this.#records[id] as SaidInput;
+  at(id: number): SwarmInput {
+    return (this.#records[id] as Fact).input;
   }
 
   release(id: number): void {
-    const record = this.#records[id] as MessageRecord;
+    const record = this.#records[id] as Fact;
     if (record.pieces instanceof Uint32Array) this.#buffers.push(record.pieces);
     record.pieces = none;
     record.peers = nobody;
@@ -88,9 +75,7 @@ export class Messages {
   }
 
   #grow(): number {
-    const numbers = { link: 0, request: 0, firstChunk: 0, count: 0 };
-    const type = "peerJoined";
-    this.#records.push({ type, artifact: slot, ...numbers, pieces: none, peers: nobody });
+    this.#records.push(new Fact());
     return this.#records.length - 1;
   }
 

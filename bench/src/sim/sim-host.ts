@@ -8,6 +8,7 @@ import type {
   SwarmOutput,
   UploadOrder,
 } from "@shoal/core/swarm/events";
+import type { Outputs } from "@shoal/core/swarm/outputs";
 import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
 import { Swarm } from "@shoal/core/swarm/swarm";
 import type { PieceMap } from "@shoal/core/content/pieces";
@@ -23,6 +24,7 @@ export interface HostWorld {
   readonly now: Millis;
   readonly pieces: PieceMap;
   readonly inspector: Inspector | undefined;
+  readonly outputs: Outputs;
   readonly armTimer: (host: SimHost, at: Millis) => void;
   readonly dial: (host: SimHost, peerId: string) => void;
   readonly closeLink: (host: SimHost, link: number) => void;
@@ -88,7 +90,7 @@ export class SimHost {
     this.known = known;
     this.nature = nature;
     this.#config = config;
-    this.#swarm = new Swarm(config, prng);
+    this.#swarm = new Swarm(config, prng, world.outputs);
     this.held = bitfieldOf(world.pieces.chunksCount);
   }
 
@@ -118,7 +120,7 @@ export class SimHost {
     this.completeMs = undefined;
     this.announced = 0;
     this.#timerMs = Infinity;
-    this.#swarm = new Swarm(this.#config, prng);
+    this.#swarm = new Swarm(this.#config, prng, this.#world.outputs);
     this.#world.inspector?.died(this);
   }
 

@@ -4,13 +4,14 @@ import { derivePieces, type PieceMap } from "@shoal/core/content/pieces";
 import type { SwarmConfig } from "@shoal/core/swarm/config";
 import { withDefaults } from "@shoal/core/swarm/config";
 import type { UploadOrder } from "@shoal/core/swarm/events";
+import { Outputs } from "@shoal/core/swarm/outputs";
 import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
 import { Prng } from "@shoal/core/prng";
 import { kibibyte, type Bytes, type ChunkIndex, type Millis } from "@shoal/core/units";
 import { announceMs, announceSoonMs } from "@shoal/core/limits";
 import { EventQueue } from "./event-queue.ts";
 import { Introductions } from "./introductions.ts";
-import { Messages } from "./messages.ts";
+import { Fact, Messages } from "./messages.ts";
 import { Network } from "./network.ts";
 import { bytesPerMs, type Scenario } from "./scenario.ts";
 import {
@@ -29,6 +30,9 @@ const kinds = {
   message: 3,
   timer: 4,
   call: 5,
+  request: 6,
+  cancel: 7,
+  reject: 8,
 } as const;
 
 /** Largest number of segments that a chunk is sent in, and the smallest segment. */
@@ -51,11 +55,17 @@ export class World implements HostWorld {
   readonly #watcher: WorldWatcher;
   readonly #queue = new EventQueue();
   readonly #messages = new Messages();
+  /** Told again and again. */
+  readonly #fact = new Fact();
+  /** One for all hosts: each is told one thing at a time, and carries out what it orders at once. */
+  readonly outputs = new Outputs();
   readonly #prng: Prng;
   readonly #introductions: Introductions;
   readonly #byPeerId: Map<string, SimHost> = new Map();
   /** Both ends of each link, by its number. */
   readonly #ends: SimHost[] = [];
+  /** Whether each end is open, in the same order. */
+  #isOpen = new Uint8Array(1024);
   readonly #calls: Map<number, () => void> = new Map();
   #called = 0;
   #taken = 0;
@@ -114,6 +124,7 @@ export class World implements HostWorld {
   /** As by kill -9, or by a power cut: nothing is said, and others notice after a while. */
   kill(host: SimHost): void {
     const links = [...host.links];
+    for (const link of links) this.#isOpen[this.#endOf(host, link)] = 0;
     host.die(this.#prng.child(host.index));
     this.#watcher.killed(host);
     this.#introductions.remove(host);
@@ -181,9 +192,22 @@ export class World implements HostWorld {
     const { link } = output;
     const other = this.#other(link, host);
     const soonMs = this.now + this.#latencyMs(host.index, other.index);
-    // The end of a request comes where its chunks come, and doesn't overtake them.
-    const at = output.type === "reject" ? this.network.arrival(other.index, soonMs) : soonMs;
-    this.#queue.add(at, kinds.message, other.index, link, this.#messages.keep(output));
+    const queue = this.#queue;
+    switch (output.type) {
+      case "request": {
+        const { request, firstChunk, count } = output;
+        return queue.add(soonMs, kinds.request, other.index, link, request, firstChunk, count);
+      }
+      case "cancel":
+        return queue.add(soonMs, kinds.cancel, other.index, link, output.request);
+      case "reject": {
+        // The end of a request comes where its chunks come, and doesn't overtake them.
+        const at = this.network.arrival(other.index, soonMs);
+        return queue.add(at, kinds.reject, other.index, link, output.request);
+      }
+      default:
+        return queue.add(soonMs, kinds.message, other.index, link, this.#messages.keep(output));
+    }
   }
 
   completed(host: SimHost): void {
@@ -194,23 +218,35 @@ export class World implements HostWorld {
     this.#watcher.log(host, event);
   }
 
-  #dispatch({ kind, at, a, b, c, d }: EventQueue): void {
+  #dispatch({ kind, at, a, b, c, d, e }: EventQueue): void {
     if (kind === kinds.segment) return this.network.onSegment(a, b, at);
     if (kind === kinds.call) return this.#call(a);
     const host = this.hosts[a] as SimHost;
+    if (kind === kinds.timer) return host.life === b ? host.onTimer(at) : undefined;
+    if (kind === kinds.stored) return host.life === b ? this.#stored(host, c, d) : undefined;
+    const isOpen = this.#isOpen[this.#endOf(host, b)] === 1;
+    if (kind === kinds.message) {
+      if (isOpen) host.tell(this.#messages.at(c));
+      return this.#messages.release(c);
+    }
+    if (!isOpen) return undefined;
+    const fact = this.#fact;
+    fact.link = b;
+    fact.request = c;
     switch (kind) {
       case kinds.chunk:
-        if (!host.links.has(b)) return undefined;
-        return host.tell({ type: "chunkReceived", link: b, request: c, chunk: d });
-      case kinds.stored:
-        return host.life === b ? this.#stored(host, c, d) : undefined;
-      case kinds.timer:
-        return host.life === b ? host.onTimer(at) : undefined;
-      default: {
-        if (host.links.has(b)) host.tell(this.#messages.at(c));
-        return this.#messages.release(c);
-      }
+        fact.type = "chunkReceived";
+        fact.chunk = d;
+        break;
+      case kinds.request:
+        fact.type = "requestReceived";
+        fact.firstChunk = d;
+        fact.count = e;
+        break;
+      default:
+        fact.type = kind === kinds.cancel ? "cancelReceived" : "rejectReceived";
     }
+    return host.tell(fact.input);
   }
 
   #call(id: number): void {
@@ -222,14 +258,23 @@ export class World implements HostWorld {
   #stored(host: SimHost, link: number, chunk: ChunkIndex): void {
     const { nature, known } = this.#other(link, host);
     if (!nature.isLying) host.hold(chunk);
-    const type = nature.isLying ? "chunkRefused" : "chunkStored";
-    host.tell({ type, artifact: slot, chunk, link, peer: known.peerId });
+    const fact = this.#fact;
+    fact.type = nature.isLying ? "chunkRefused" : "chunkStored";
+    fact.chunk = chunk;
+    fact.link = link;
+    fact.peer = known.peerId;
+    host.tell(fact.input);
   }
 
   #uploadEnded(from: number, link: number, request: number, isStopped: boolean): void {
     const host = this.hosts[from] as SimHost;
-    const outcome = isStopped ? "stopped" : "sent";
-    if (host.links.has(link)) host.tell({ type: "uploadEnded", link, request, outcome });
+    if (this.#isOpen[this.#endOf(host, link)] === 0) return;
+    const fact = this.#fact;
+    fact.type = "uploadEnded";
+    fact.link = link;
+    fact.request = request;
+    fact.outcome = isStopped ? "stopped" : "sent";
+    host.tell(fact.input);
   }
 
   #connect(host: SimHost, peerId: string, other: SimHost | undefined): void {
@@ -239,12 +284,18 @@ export class World implements HostWorld {
     }
     const link = this.#ends.length / 2;
     this.#ends.push(host, other);
+    if (this.#ends.length > this.#isOpen.length) {
+      const isOpen = this.#isOpen;
+      this.#isOpen = new Uint8Array(2 * isOpen.length);
+      this.#isOpen.set(isOpen);
+    }
     this.#attach(host, link, other);
     this.#attach(other, link, host);
   }
 
   #attach(host: SimHost, link: number, other: SimHost): void {
     host.links.add(link);
+    this.#isOpen[this.#endOf(host, link)] = 1;
     host.tell({ type: "linkOpened", link, peer: other.known });
     if (!host.links.has(link)) return;
     host.tell({ type: "permissionChanged", link, artifact: slot, allowed: true });
@@ -257,6 +308,7 @@ export class World implements HostWorld {
 
   #forget(host: SimHost, link: number): void {
     host.links.delete(link);
+    this.#isOpen[this.#endOf(host, link)] = 0;
     this.network.cut(host.index, link);
   }
 
@@ -280,8 +332,11 @@ export class World implements HostWorld {
   }
 
   #other(link: number, host: SimHost): SimHost {
-    const first = this.#ends[2 * link] as SimHost;
-    return first === host ? (this.#ends[2 * link + 1] as SimHost) : first;
+    return this.#ends[this.#endOf(host, link) ^ 1] as SimHost;
+  }
+
+  #endOf(host: SimHost, link: number): number {
+    return this.#ends[2 * link] === host ? 2 * link : 2 * link + 1;
   }
 
   #latencyMs(from: number, to: number): Millis {

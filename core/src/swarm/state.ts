@@ -6,7 +6,7 @@ import type { SwarmConfig } from "./config.ts";
 import type { ArtifactSlot, LinkId } from "./events.ts";
 import { LinkNumbers } from "./link-numbers.ts";
 import type { SwarmLogEvent } from "./log-events.ts";
-import { Outputs } from "./outputs.ts";
+import type { Outputs } from "./outputs.ts";
 import type { Link, Peer } from "./peers.ts";
 import { RequestTable } from "./requests.ts";
 import { Timers } from "./timers.ts";
@@ -19,7 +19,7 @@ export class SwarmState {
   readonly linkNumbers: LinkNumbers = new LinkNumbers();
   readonly artifacts: Map<ArtifactSlot, Artifact> = new Map();
   readonly requests: RequestTable = new RequestTable();
-  readonly outputs: Outputs = new Outputs();
+  readonly outputs: Outputs;
   readonly timers: Timers = new Timers();
   /** Links that may be asked for more; drained at the end of each `handle`. */
   readonly dirty: Link[] = [];
@@ -30,9 +30,10 @@ export class SwarmState {
   /** The last chunk, or request, or artifact joined: whoever waits longer asks also who doesn't invite. */
   fedMs: Millis = 0;
 
-  constructor(config: SwarmConfig, prng: Prng) {
+  constructor(config: SwarmConfig, prng: Prng, outputs: Outputs) {
     this.config = config;
     this.prng = prng;
+    this.outputs = outputs;
   }
 
   touch(link: Link): void {

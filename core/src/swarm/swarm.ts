@@ -31,6 +31,7 @@ import type {
 import { Handout } from "./handout.ts";
 import { Invitations } from "./invitations.ts";
 import { Members } from "./members.ts";
+import { Outputs } from "./outputs.ts";
 import { Link, type Peer } from "./peers.ts";
 import { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
@@ -55,9 +56,10 @@ export class Swarm {
   readonly #candidates: Candidates;
   #now: Millis = 0;
 
-  constructor(config: SwarmConfig, prng: Prng) {
+  /** `outputs` may be those of other machines, too, if each is polled until undefined before the next is told. */
+  constructor(config: SwarmConfig, prng: Prng, outputs: Outputs = new Outputs()) {
     this.#prng = prng.child(1);
-    const state = new SwarmState(config, prng.child(2));
+    const state = new SwarmState(config, prng.child(2), outputs);
     this.#state = state;
     this.#downloads = new Downloads(state);
     this.#uploads = new Uploads(state);

@@ -7,7 +7,8 @@
 //
 // Invariants: a link has at most one active upload; each request ends by its last chunk or a reject.
 import { uploadsQueuedPerLinkMax } from "../limits.ts";
-import type { Bytes, ChunkIndex, Millis } from "../units.ts";
+import type { Bytes, ChunkIndex, Millis, PieceIndex } from "../units.ts";
+import type { Artifact } from "./artifact.ts";
 import { hasBit } from "./bitfield.ts";
 import type { RequestId, RequestReceived, UploadEnded } from "./events.ts";
 import type { Link, Peer } from "./peers.ts";
@@ -17,11 +18,15 @@ import { timer } from "./timers.ts";
 export interface Upload {
   readonly peer: Peer;
   readonly request: RequestId;
+  readonly piece: PieceIndex;
   readonly firstChunk: ChunkIndex;
   readonly count: number;
   isNewcomers: boolean;
   isStopping: boolean;
   startedMs: Millis;
+  // Of the peer and its link: all that wait are compared each time a slot is free.
+  readonly artifact: Artifact;
+  readonly isNear: boolean;
 }
 
 /** An upload that has taken so many times the usual is slow. */
@@ -32,7 +37,9 @@ const newestWeight = 0.1;
 export class Uploads {
   readonly #state: SwarmState;
   /** Links with something in their queue, and nothing being sent: whom a free slot may go to. */
-  readonly #waiting: Set<Link> = new Set();
+  readonly #waiting: Link[] = [];
+  /** What is first in the queue of each of them. */
+  readonly #heads: Upload[] = [];
   /** Something changed since no link could be served last: a choice may come out otherwise. */
   #isDue = false;
   /** What is being sent, and since when, in the order it was started: looked at again and again. */
@@ -76,9 +83,12 @@ export class Uploads {
     if (!isOffered || link.queue.length >= uploadsQueuedPerLinkMax) {
       return this.#reject(link, request);
     }
-    const state = { isNewcomers: false, isStopping: false, startedMs: 0 };
-    link.queue.push({ peer, request, firstChunk, count, ...state });
-    if (link.active === undefined) this.#waiting.add(link);
+    link.queue.push({
+      ...{ peer, request, piece, firstChunk, count },
+      ...{ isNewcomers: false, isStopping: false, startedMs: 0 },
+      ...{ artifact: peer.artifact, isNear: link.isNear },
+    });
+    this.#noteHead(link);
     this.#isDue = true;
     return "queued";
   }
@@ -93,7 +103,7 @@ export class Uploads {
     const place = queue.findIndex((upload) => upload.request === request);
     if (place < 0) return;
     queue.splice(place, 1);
-    if (queue.length === 0) this.#waiting.delete(link);
+    this.#noteHead(link);
     this.#isDue = true;
     this.#state.outputs.reject(link.id, request);
   }
@@ -124,23 +134,23 @@ export class Uploads {
   closeLink(link: Link): void {
     this.#isDue = true;
     link.queue.length = 0;
-    this.#waiting.delete(link);
+    this.#noteHead(link);
     this.#free(link);
   }
 
   /** Starts what there are slots for. Calls nothing: the started uploads are answered by `next`. */
   next(now: Millis): Upload | undefined {
     if (!this.#isDue) return undefined;
-    const link = this.#waiting.size > 0 && this.#hasSlot(now) ? this.#choose(now) : undefined;
+    const link = this.#waiting.length > 0 && this.#hasSlot(now) ? this.#choose(now) : undefined;
     const upload = link?.queue.shift();
     if (link === undefined || upload === undefined) {
       this.#isDue = false;
       return undefined;
     }
-    this.#waiting.delete(link);
     link.active = upload;
+    this.#noteHead(link);
     upload.startedMs = now;
-    upload.isNewcomers = this.#isNewcomer(upload.peer);
+    upload.isNewcomers = this.#isNewcomer(upload);
     this.#startedMs[this.#active.length] = now;
     this.#active.push(upload);
     if (!upload.isNewcomers) this.#settledCount += 1;
@@ -157,7 +167,7 @@ export class Uploads {
   /** For how many more there is room, those that wait counted: some begin as soon as others end. */
   room(now: Millis): number {
     const { uploadSlots, uploadSlotsQuick, invitesAhead } = this.#state.config;
-    const ahead = invitesAhead - this.#waiting.size;
+    const ahead = invitesAhead - this.#waiting.length;
     const active = this.#active.length;
     const quick = active < uploadSlotsQuick ? active : this.#quickCount(now);
     return Math.min(uploadSlots - active, uploadSlotsQuick - quick) + ahead;
@@ -209,20 +219,19 @@ export class Uploads {
     let best: Link | undefined;
     let bestPriority = -Infinity;
     let bestWaitMs = -Infinity;
-    for (const link of this.#waiting) {
-      const first = link.queue[0];
-      if (first === undefined) continue;
-      if (onlyNewcomers && !this.#isNewcomer(first.peer)) continue;
-      if (!link.isNear && !mayLeaveZone) {
+    for (let at = 0; at < this.#heads.length; at += 1) {
+      const first = this.#heads[at] as Upload;
+      if (onlyNewcomers && !this.#isNewcomer(first)) continue;
+      if (!first.isNear && !mayLeaveZone) {
         this.#state.timers.lower(timer.budget, this.#farDueMs());
         continue;
       }
-      const { priority } = first.peer.artifact;
+      const { priority } = first.artifact;
       const waitMs = this.waitMs(first.peer, now) + this.#rareHeadStartMs(first);
       if (priority < bestPriority || (priority === bestPriority && waitMs <= bestWaitMs)) continue;
       // Last, because it looks at all that is being sent.
-      if (this.#isCrowded(first.peer)) continue;
-      best = link;
+      if (this.#isCrowded(first)) continue;
+      best = this.#waiting[at];
       bestPriority = priority;
       bestWaitMs = waitMs;
     }
@@ -230,11 +239,11 @@ export class Uploads {
   }
 
   /** Whether enough peers that have no more than this one are being served. */
-  #isCrowded({ offeredCount }: Peer): boolean {
+  #isCrowded({ peer: { offeredCount } }: Upload): boolean {
     const most = this.servedBeside(offeredCount);
     if (this.#active.length < most) return false;
     let count = 0;
-    for (const { peer } of this.#active) if (peer.offeredCount <= offeredCount) count += 1;
+    for (const other of this.#active) if (other.peer.offeredCount <= offeredCount) count += 1;
     return count >= most;
   }
 
@@ -259,13 +268,13 @@ export class Uploads {
     return Math.min(behind * behindHeadStartMs, behindHeadStartMsMax);
   }
 
-  #rareHeadStartMs({ peer: { artifact }, firstChunk }: Upload): Millis {
+  #rareHeadStartMs({ artifact, piece }: Upload): Millis {
     const { rareHeadStartMs, rareShare } = this.#state.config;
-    const copies = artifact.rarity.copies(artifact.pieces.pieceOf(firstChunk));
+    const copies = artifact.rarity.copies(piece);
     return rareHeadStartMs * Math.max(0, 1 - copies / (rareShare * artifact.peers.length));
   }
 
-  #isNewcomer(peer: Peer): boolean {
+  #isNewcomer({ peer }: Upload): boolean {
     return peer.offeredCount < this.#state.config.newcomerPieces;
   }
 
@@ -290,16 +299,31 @@ export class Uploads {
     if (active === undefined) return;
     if (!active.isNewcomers) this.#settledCount -= 1;
     const place = this.#active.indexOf(active);
-    // A splice would make an array each time.
-    for (let at = place; at < this.#active.length - 1; at += 1) {
-      this.#active[at] = this.#active[at + 1] as Upload;
-    }
-    this.#active.pop();
+    removeAt(this.#active, place);
     this.#startedMs.copyWithin(place, place + 1);
     this.#isDue = true;
     link.active = undefined;
-    if (link.queue.length > 0) this.#waiting.add(link);
+    this.#noteHead(link);
   }
+
+  /** Brings the list of those that wait up to date with a link. */
+  #noteHead(link: Link): void {
+    const place = this.#waiting.indexOf(link);
+    const head = link.active === undefined ? link.queue[0] : undefined;
+    if (head !== undefined) {
+      const at = place < 0 ? this.#waiting.push(link) - 1 : place;
+      this.#heads[at] = head;
+    } else if (place >= 0) {
+      removeAt(this.#waiting, place);
+      removeAt(this.#heads, place);
+    }
+  }
+}
+
+/** As `splice`, which would make an array each time. */
+function removeAt(list: unknown[], place: number): void {
+  for (let at = place; at < list.length - 1; at += 1) list[at] = list[at + 1];
+  list.pop();
 }
 
 function bytesOf({ peer, firstChunk, count }: Upload): Bytes {
