@@ -45,6 +45,8 @@ export class Artifact {
   /** What became complete since this node joined, in that order: peers are told of it from some place on. */
   completed: Uint16Array = new Uint16Array(16);
   completedCount = 0;
+  /** What still comes is of no use. */
+  isLeft = false;
   piecesHeld = 0;
   chunksHeld = 0;
   bytesFromSeeders: Bytes = 0;

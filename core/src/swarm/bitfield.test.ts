@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { bitfieldOf, clearBit, countBits, hasBit, isBitfieldOf, setBit } from "./bitfield.ts";
+import {
+  bitfieldOf,
+  clearBit,
+  countBeyond,
+  countBits,
+  hasBit,
+  isBitfieldOf,
+  setBit,
+} from "./bitfield.ts";
 
 test("has exactly the bits that were set and not cleared", () => {
   fc.assert(
@@ -13,6 +21,7 @@ test("has exactly the bits that were set and not cleared", () => {
         if (hasBit(field, index)) model.add(index);
       }
       expect(countBits(field)).toBe(model.size);
+      expect(countBeyond(field, field)).toBe(0);
       for (let index = 0; index < count; index += 1) {
         expect(hasBit(field, index)).toBe(model.has(index));
       }

@@ -1,5 +1,7 @@
 // Sets of piece or chunk indexes as bytes: bit i % 8 of byte i >> 3 is index i, as on the wire.
 
+const nothing = new Uint8Array(0);
+
 export function bitfieldOf(count: number): Uint8Array {
   return new Uint8Array((count + 7) >> 3);
 }
@@ -19,10 +21,15 @@ export function clearBit(field: Uint8Array, index: number): void {
 
 /** How many bits are set. */
 export function countBits(field: Uint8Array): number {
+  return countBeyond(field, nothing);
+}
+
+/** How many bits are set that aren't set in another field. */
+export function countBeyond(field: Uint8Array, other: Uint8Array): number {
   let count = 0;
   for (let at = 0; at < field.length; at += 1) {
-    let byte = field[at] as number;
-    for (; byte !== 0; byte &= byte - 1) count += 1;
+    let left = (field[at] as number) & ~(other[at] ?? 0);
+    for (; left !== 0; left &= left - 1) count += 1;
   }
   return count;
 }

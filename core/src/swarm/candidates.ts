@@ -44,7 +44,7 @@ export class Candidates {
   readonly #state: SwarmState;
   readonly #candidates: Map<PeerId, Candidate> = new Map();
   readonly #bans: Map<PeerId, Millis> = new Map();
-  #dialing = 0;
+  readonly #dialing: Set<Candidate> = new Set();
   /** An artifact with links isn't dialed for before. */
   #restUntilMs: Millis = 0;
   /** How long dials take lately. */
@@ -70,10 +70,7 @@ export class Candidates {
   linked(known: KnownPeer, now: Millis): void {
     const candidate = this.#remember(known);
     if (candidate === undefined) return;
-    if (candidate.state === "dialing") {
-      this.#dialing -= 1;
-      this.#rest(now - candidate.dialedMs, now);
-    }
+    if (this.#dialing.delete(candidate)) this.#rest(now - candidate.dialedMs, now);
     candidate.state = "linked";
     candidate.linkedMs = now;
     candidate.notBeforeMs = 0;
@@ -98,7 +95,7 @@ export class Candidates {
   failed(peer: PeerId, now: Millis): number {
     const candidate = this.#candidates.get(peer);
     if (candidate === undefined || candidate.state !== "dialing") return 0;
-    this.#dialing -= 1;
+    this.#dialing.delete(candidate);
     candidate.state = "known";
     this.#pause(candidate, now);
     return candidate.failures;
@@ -150,8 +147,8 @@ export class Candidates {
     let have = artifact.peers.length;
     let seeders = artifact.peers.filter(({ link }) => link.known.seeder).length;
     let room = 1 + artifact.peers.length;
-    for (const { artifacts, state, known, dialedMs } of this.#candidates.values()) {
-      if (state !== "dialing" || !artifacts.has(artifact.slot)) continue;
+    for (const { artifacts, known, dialedMs } of this.#dialing) {
+      if (!artifacts.has(artifact.slot)) continue;
       have += 1;
       if (known.seeder) seeders += 1;
       const patientUntilMs = dialedMs + config.dialPatienceMs;
@@ -162,15 +159,15 @@ export class Candidates {
     while (
       room > 0 &&
       have < config.linksWanted &&
-      this.#dialing < config.dialsMax &&
-      links.size + this.#dialing < config.linksMax * outboundShare
+      this.#dialing.size < config.dialsMax &&
+      links.size + this.#dialing.size < config.linksMax * outboundShare
     ) {
       const candidate = this.#choose(artifact, seeders, now);
       if (candidate === undefined) return;
       candidate.state = "dialing";
       candidate.dialedMs = now;
       this.#state.timers.lower(timer.dial, now + config.dialPatienceMs);
-      this.#dialing += 1;
+      this.#dialing.add(candidate);
       room -= 1;
       have += 1;
       if (candidate.known.seeder) seeders += 1;

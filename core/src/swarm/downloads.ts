@@ -47,10 +47,9 @@ export class Downloads {
       for (const link of this.#state.links.values()) if (link.isStarved) this.#state.touch(link);
     }
     while (dirty.length > 0) {
-      if (dirty.length > 1) dirty.sort(byTurn);
-      const link = dirty.pop() as Link;
+      const link = takeFirst(dirty);
       link.isDirty = false;
-      if (this.#state.links.has(link.id)) this.#fill(link, now);
+      if (link.isOpen) this.#fill(link, now);
     }
   }
 
@@ -68,7 +67,7 @@ export class Downloads {
     link.isStalled = false;
     link.window.deliver(bytes, now);
     if (!request.isCancelled) this.#close(request, bytes);
-    if (artifact.isArrived(chunk) || !this.#state.artifacts.has(artifact.slot)) {
+    if (artifact.isArrived(chunk) || artifact.isLeft) {
       if (!request.isCancelled) artifact.release(chunk);
       artifact.bytesDiscarded += bytes;
       this.#state.outputs.discard(link.id, id, chunk);
@@ -311,9 +310,17 @@ function roomyBytes({ downloadBytesOpenMax, seederOpenShare }: SwarmConfig): Byt
   return downloadBytesOpenMax * (1 - seederOpenShare) * roomyShare;
 }
 
-/** Seeders are asked first, because what one offers is offered to us alone, and then near hosts; the list is drained from its end. */
-function byTurn(a: Link, b: Link): number {
-  return turn(a) - turn(b) || b.id - a.id;
+/** Seeders are asked first, because what one offers is offered to us alone, and then near hosts. */
+function takeFirst(links: Link[]): Link {
+  let first = links.pop() as Link;
+  for (let at = 0; at < links.length; at += 1) {
+    const other = links[at] as Link;
+    const difference = turn(other) - turn(first);
+    if (difference < 0 || (difference === 0 && other.id > first.id)) continue;
+    links[at] = first;
+    first = other;
+  }
+  return first;
 }
 
 function turn(link: Link): number {

@@ -4,7 +4,7 @@ import { peersPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Artifact } from "./artifact.ts";
-import { bitfieldOf, clearBit, countBits, hasBit, isBitfieldOf } from "./bitfield.ts";
+import { bitfieldOf, clearBit, countBeyond, hasBit, isBitfieldOf } from "./bitfield.ts";
 import type { Downloads } from "./downloads.ts";
 import type { HavesReceived } from "./events.ts";
 import type { Handout } from "./handout.ts";
@@ -76,11 +76,13 @@ export class Members {
     this.#forgetOffer(peer);
     peer.hasOffer = true;
     for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
+      // Many have nothing yet: eight pieces at a time.
+      if (pieces[piece >> 3] === 0) piece |= 7;
       if (!hasBit(pieces, piece)) continue;
       artifact.gainOffer(piece, peer.place);
       peer.offeredCount += 1;
     }
-    peer.lackedCount = countLacked(artifact.offer, pieces);
+    peer.lackedCount = countBeyond(artifact.offer, pieces);
     this.#touchUploads();
     if (!peer.hasOurs) this.#sendBitfield(peer);
     if (this.#deps.state.config.seeder) this.#deps.handout.begin(peer);
@@ -199,11 +201,6 @@ export class Members {
     const { outputs } = this.#deps.state;
     outputs.push({ type: "peers", link: link.id, artifact: artifact.slot, peers: sample });
   }
-}
-
-/** How many pieces of `ours` aren't in `theirs`. */
-function countLacked(ours: Uint8Array, theirs: Uint8Array): number {
-  return countBits(ours.map((byte, at) => byte & ~(theirs[at] ?? 0)));
 }
 
 function isNeeded(link: Link): boolean {

@@ -35,6 +35,8 @@ export class Link {
   /** The same peers, those of the artifact with the highest priority first. */
   readonly byPriority: Peer[] = [];
 
+  isOpen = true;
+
   // What is asked of the other side.
   readonly window: Window;
   /** Open requests, those that we cancelled included, until the other side ends them. */

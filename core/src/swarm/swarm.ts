@@ -230,6 +230,7 @@ export class Swarm {
     if (artifact === undefined) return;
     for (const peer of [...artifact.peers]) this.#members.part(peer);
     this.#state.artifacts.delete(slot);
+    artifact.isLeft = true;
     this.#state.bytesOpen -= artifact.bytesStoring;
     this.#handout.forget(artifact);
     this.#candidates.forgetArtifact(slot);
@@ -266,6 +267,7 @@ export class Swarm {
 
   #closeLink(link: Link, now: Millis): void {
     this.#state.links.delete(link.id);
+    link.isOpen = false;
     this.#downloads.closeLink(link);
     this.#uploads.closeLink(link);
     this.#invitations.closeLink(link);

@@ -15,18 +15,28 @@ import type { Link, Peer } from "./peers.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
 
-export interface Upload {
+export class Upload {
   readonly peer: Peer;
   readonly request: RequestId;
   readonly piece: PieceIndex;
   readonly firstChunk: ChunkIndex;
   readonly count: number;
-  isNewcomers: boolean;
-  isStopping: boolean;
-  startedMs: Millis;
+  isNewcomers = false;
+  isStopping = false;
+  startedMs: Millis = 0;
   // Of the peer and its link: all that wait are compared each time a slot is free.
   readonly artifact: Artifact;
   readonly isNear: boolean;
+
+  constructor(peer: Peer, piece: PieceIndex, { request, firstChunk, count }: RequestReceived) {
+    this.peer = peer;
+    this.request = request;
+    this.piece = piece;
+    this.firstChunk = firstChunk;
+    this.count = count;
+    this.artifact = peer.artifact;
+    this.isNear = peer.link.isNear;
+  }
 }
 
 /** An upload that has taken so many times the usual is slow. */
@@ -83,11 +93,7 @@ export class Uploads {
     if (!isOffered || link.queue.length >= uploadsQueuedPerLinkMax) {
       return this.#reject(link, request);
     }
-    link.queue.push({
-      ...{ peer, request, piece, firstChunk, count },
-      ...{ isNewcomers: false, isStopping: false, startedMs: 0 },
-      ...{ artifact: peer.artifact, isNear: link.isNear },
-    });
+    link.queue.push(new Upload(peer, piece, input));
     this.#noteHead(link);
     this.#isDue = true;
     return "queued";
@@ -142,11 +148,12 @@ export class Uploads {
   next(now: Millis): Upload | undefined {
     if (!this.#isDue) return undefined;
     const link = this.#waiting.length > 0 && this.#hasSlot(now) ? this.#choose(now) : undefined;
-    const upload = link?.queue.shift();
+    const upload = link?.queue[0];
     if (link === undefined || upload === undefined) {
       this.#isDue = false;
       return undefined;
     }
+    removeAt(link.queue, 0);
     link.active = upload;
     this.#noteHead(link);
     upload.startedMs = now;
@@ -300,7 +307,8 @@ export class Uploads {
     if (!active.isNewcomers) this.#settledCount -= 1;
     const place = this.#active.indexOf(active);
     removeAt(this.#active, place);
-    this.#startedMs.copyWithin(place, place + 1);
+    const starts = this.#startedMs;
+    for (let at = place; at < this.#active.length; at += 1) starts[at] = starts[at + 1] as Millis;
     this.#isDue = true;
     link.active = undefined;
     this.#noteHead(link);
