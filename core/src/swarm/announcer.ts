@@ -5,7 +5,6 @@
 import { havesPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
-import { hasBit } from "./bitfield.ts";
 import {
   flagsAt,
   hasOfferFlag,
@@ -54,10 +53,10 @@ export class Announcer {
     const { artifact } = peer;
     let piece = lastAnnounced(peer);
     // What can't be read any more isn't announced again.
-    if (piece === undefined || !hasBit(artifact.offer, piece)) {
+    if (piece === undefined || !artifact.serves(piece)) {
       const { count } = artifact.pieces;
       piece = 0;
-      while (piece < count && !hasBit(artifact.offer, piece)) piece += 1;
+      while (piece < count && !artifact.serves(piece)) piece += 1;
       if (piece === count) return;
       peer.announced = piece;
       peer.announcedAtCount = artifact.completedCount;

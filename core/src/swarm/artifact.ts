@@ -9,10 +9,10 @@ import { assert } from "../error.ts";
 import type { ArtifactCid } from "../ids.ts";
 import type { Prng } from "../prng.ts";
 import type { Bytes, ChunkIndex, PieceIndex } from "../units.ts";
-import { bitfieldOf, hasBit, setBit } from "./bitfield.ts";
+import { bitfieldOf, clearBit, hasBit, setBit } from "./bitfield.ts";
 import type { ArtifactJoined, ArtifactSlot } from "./events.ts";
 import type { Peer } from "./peers.ts";
-import { PeerNumbers } from "./peer-numbers.ts";
+import { ownPlace, PeerNumbers } from "./peer-numbers.ts";
 import { PieceRecords } from "./piece-records.ts";
 import { RarityOrder } from "./rarity-order.ts";
 
@@ -33,7 +33,7 @@ export class Artifact {
   readonly priority: number;
   /** Copies of each piece among live peers; lists what is still to be asked for. */
   readonly rarity: RarityOrder;
-  /** Pieces that this node can serve. */
+  /** Pieces that this node can serve, as they are told; `serves` says it of one. */
   readonly offer: Uint8Array;
   /** Peers that both sides know to be members, live ones and those whose bitfield is awaited. */
   readonly peers: Peer[] = [];
@@ -111,6 +111,17 @@ export class Artifact {
   /** Whether the peer at a place offers a piece. */
   isOffered(piece: PieceIndex, place: number): boolean {
     return this.#records.isOffered(piece, place);
+  }
+
+  /** Whether this node can serve a piece. */
+  serves(piece: PieceIndex): boolean {
+    return this.#records.isOffered(piece, ownPlace);
+  }
+
+  /** This node can't serve a piece any more. */
+  withdraw(piece: PieceIndex): void {
+    clearBit(this.offer, piece);
+    this.#records.clearOffered(piece, ownPlace);
   }
 
   /** A peer offers one piece more. */
@@ -205,8 +216,7 @@ export class Artifact {
     const missing = this.#records.missing(piece) - 1;
     this.#records.setMissing(piece, missing);
     if (missing > 0) return false;
-    this.piecesHeld += 1;
-    setBit(this.offer, piece);
+    this.#serve(piece);
     return true;
   }
 
@@ -224,9 +234,14 @@ export class Artifact {
     if (missing > 0) {
       this.rarity.add(piece);
     } else {
-      this.piecesHeld += 1;
-      setBit(this.offer, piece);
+      this.#serve(piece);
     }
+  }
+
+  #serve(piece: PieceIndex): void {
+    this.piecesHeld += 1;
+    setBit(this.offer, piece);
+    this.#records.setOffered(piece, ownPlace);
   }
 
   #endStoring(chunk: ChunkIndex): void {

@@ -44,7 +44,7 @@ export class Downloads {
     const { dirty, bytesOpen, config } = this.#state;
     if (this.#state.hasStarved && bytesOpen < roomyBytes(config)) {
       this.#state.hasStarved = false;
-      for (const link of this.#state.links.values()) if (link.isStarved) this.#state.touch(link);
+      for (const link of this.#state.links.all) if (link.isStarved) this.#state.touch(link);
     }
     while (dirty.length > 0) {
       const link = takeFirst(dirty);
@@ -140,7 +140,7 @@ export class Downloads {
   watch(now: Millis): readonly Link[] {
     const { requestMs, linkMs } = this.#patience;
     const stalled: Link[] = [];
-    for (const link of this.#state.links.values()) {
+    for (const link of this.#state.links.all) {
       if (link.requests.length === 0) continue;
       // Sums, as the timer was set by: differences of fractions can come out a little smaller for ever.
       if (now >= link.progressMs + linkMs) {

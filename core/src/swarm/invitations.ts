@@ -102,7 +102,7 @@ export class Invitations {
     const mayLeaveZone = uploads.mayLeaveZone(now);
     let best: Peer | undefined;
     let bestWaitMs = -Infinity;
-    for (const link of state.links.values()) {
+    for (const link of state.links.all) {
       if (isServed(link) || (!link.isNear && !mayLeaveZone)) continue;
       const peer = link.byPriority.find(lacksSomething);
       if (peer === undefined) continue;
@@ -127,7 +127,7 @@ export class Invitations {
     const { uploads, state } = this.#deps;
     const most = uploads.servedBeside(offeredCount);
     let count = 0;
-    for (const link of state.links.values()) {
+    for (const link of state.links.all) {
       if (!isServed(link)) continue;
       const peer = link.active?.peer ?? link.queue[0]?.peer ?? link.byPriority[0];
       if (peer !== undefined && peer.offeredCount <= offeredCount) count += 1;

@@ -4,7 +4,7 @@ import { peersPerMessageMax } from "../limits.ts";
 import type { Millis, PieceIndex } from "../units.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Artifact } from "./artifact.ts";
-import { bitfieldOf, clearBit, countBeyond, hasBit, isBitfieldOf } from "./bitfield.ts";
+import { bitfieldOf, countBeyond, hasBit, isBitfieldOf } from "./bitfield.ts";
 import type { Downloads } from "./downloads.ts";
 import type { HavesReceived } from "./events.ts";
 import type { Handout } from "./handout.ts";
@@ -120,7 +120,7 @@ export class Members {
     this.#deps.handout.gain(peer, piece);
     artifact.gainOffer(piece, peer.place);
     peer.offeredCount += 1;
-    if (hasBit(artifact.offer, piece)) peer.lackedCount -= 1;
+    if (artifact.serves(piece)) peer.lackedCount -= 1;
     this.#touchUploads();
   }
 
@@ -131,14 +131,14 @@ export class Members {
     artifact.loseOffer(piece, peer.place);
     this.#deps.handout.lose(peer, piece);
     peer.offeredCount -= 1;
-    if (hasBit(artifact.offer, piece)) peer.lackedCount += 1;
+    if (artifact.serves(piece)) peer.lackedCount += 1;
     this.#touchUploads();
   }
 
   /** A piece can't be served any more. */
   withdraw(artifact: Artifact, piece: PieceIndex): void {
-    if (!hasBit(artifact.offer, piece)) return;
-    clearBit(artifact.offer, piece);
+    if (!artifact.serves(piece)) return;
+    artifact.withdraw(piece);
     for (const peer of artifact.peers) {
       if (peer.hasOffer && !peer.offers(piece)) peer.lackedCount -= 1;
     }

@@ -1,7 +1,8 @@
 // What an artifact's member looks at for all its peers again and again, as neighboring numbers, a run for
 // each peer: peers.ts gives them their names. A peer has a place here while it is a peer; places are
-// given again, the lowest first, so that few peers take little room. Who is a peer no more is at `gonePlace`,
-// where all numbers are zero for ever: what is still being sent to it compares it with others.
+// given again, the lowest first, so that few peers take little room. Place `ownPlace` is this node's. Who
+// is a peer no more is at `gonePlace`, where all numbers are zero for ever: what is still being sent to it
+// compares it with others.
 import type { Millis } from "../units.ts";
 
 /** Numbers of a peer. */
@@ -17,6 +18,7 @@ export const hasOfferFlag = 2;
 export const exhaustedFlag = 4;
 
 export const gonePlace = 0;
+export const ownPlace = 1;
 const placesAtFirst = 8;
 
 export class PeerNumbers {
@@ -27,7 +29,7 @@ export class PeerNumbers {
 
   /** The lowest free place, with nothing in it. */
   take(): number {
-    let place = gonePlace + 1;
+    let place = ownPlace + 1;
     while (this.#taken[place] === 1) place += 1;
     if (place === this.#taken.length) this.#grow();
     this.#taken[place] = 1;

@@ -3,8 +3,9 @@ import type { Prng } from "../prng.ts";
 import type { Bytes, Millis } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
 import type { SwarmConfig } from "./config.ts";
-import type { ArtifactSlot, LinkId } from "./events.ts";
+import type { ArtifactSlot } from "./events.ts";
 import { LinkNumbers } from "./link-numbers.ts";
+import { Links } from "./links.ts";
 import type { SwarmLogEvent } from "./log-events.ts";
 import type { Outputs } from "./outputs.ts";
 import type { Link, Peer } from "./peers.ts";
@@ -15,7 +16,7 @@ export class SwarmState {
   readonly config: SwarmConfig;
   /** For ties between peers; each artifact has a generator of its own. */
   readonly prng: Prng;
-  readonly links: Map<LinkId, Link> = new Map();
+  readonly links: Links = new Links();
   readonly linkNumbers: LinkNumbers = new LinkNumbers();
   readonly artifacts: Map<ArtifactSlot, Artifact> = new Map();
   readonly requests: RequestTable = new RequestTable();
@@ -53,7 +54,7 @@ export class SwarmState {
   }
 
   touchAll(): void {
-    for (const link of this.links.values()) this.touch(link);
+    for (const link of this.links.all) this.touch(link);
   }
 
   log(event: SwarmLogEvent): void {

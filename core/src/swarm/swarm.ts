@@ -252,21 +252,21 @@ export class Swarm {
 
   #openLink({ link: id, peer }: LinkOpened, now: Millis): void {
     const { links, linkNumbers, config, timers } = this.#state;
-    assert(!links.has(id), "a link's number is used once");
+    assert(links.get(id) === undefined, "a link's number is used once");
     const isBanned = this.#candidates.isBanned(peer.peerId, now);
     if (isBanned || links.size >= config.linksMax) {
       this.#state.outputs.push({ type: "drop", link: id, reason: isBanned ? "banned" : "full" });
       this.#candidates.failed(peer.peerId, now);
       return;
     }
-    links.set(id, new Link(id, peer, config, linkNumbers, now));
+    links.add(new Link(id, peer, config, linkNumbers, now));
     this.#candidates.linked(peer, now);
     timers.lower(timer.idle, now + config.linkIdleMs);
     this.#state.log({ type: "linkOpened", at: now, peer: peer.peerId });
   }
 
   #closeLink(link: Link, now: Millis): void {
-    this.#state.links.delete(link.id);
+    this.#state.links.delete(link);
     link.isOpen = false;
     this.#downloads.closeLink(link);
     this.#uploads.closeLink(link);
@@ -371,7 +371,7 @@ export class Swarm {
     }
     if (timers.take(timer.offers, now)) this.#handout.touchAll();
     if (!timers.take(timer.idle, now) || links.size === 0) return;
-    for (const link of links.values()) {
+    for (const link of [...links.all]) {
       const sinceMs = this.#members.needless(link, now);
       if (sinceMs !== undefined && now - sinceMs >= config.linkIdleMs) {
         this.#drop(link, "unneeded", now);
