@@ -1,6 +1,6 @@
 // The virtual clock's queue: events by time, those of the same time in the order they were added, so that
-// a run depends on its seed alone. An event is a kind and five numbers in one run of memory, and adding
-// or taking one allocates nothing once the arrays have grown.
+// a run depends on its seed alone. An event is a kind and five numbers, or two and a short list, in one
+// run of memory; adding or taking one allocates nothing once the arrays have grown.
 //
 // Nearly all events are due within milliseconds. Time is cut into short spans: what is due in the present
 // span is in a small heap, what is due in one of the next spans is in that span's list, unordered, and
@@ -10,15 +10,22 @@ import { assert } from "@shoal/core/error";
 import type { Millis } from "@shoal/core/units";
 import { EventHeap } from "./event-heap.ts";
 
-/** Words of an event: its order (a double), kind, five fields, and the next of its span's list. */
+/** Words of an event: when and which (doubles), kind, the next of its span's list, fields. */
 const wordsPerEvent = 16;
 const doublesPerEvent = wordsPerEvent / 2;
-const kindAt = 4;
-const fieldsAt = 5;
-const nextAt = 10;
-/** Doubles of an event. */
 const timeAt = 0;
 const orderAt = 1;
+const kindAt = 4;
+const nextAt = 5;
+const fieldsAt = 6;
+/** A list takes the place of the third field and those behind, two numbers in a word. */
+const listAt = 8;
+const lengthShift = 8;
+
+/** Longest list of an event. */
+export const eventListMax: number = 2 * (wordsPerEvent - listAt);
+/** Largest number in a list. */
+export const eventListValueMax = 0xffff;
 
 const spanMs: Millis = 1 / 16;
 const spansCount = 1024;
@@ -27,6 +34,9 @@ const none = 0xffff_ffff;
 export class EventQueue {
   #words: Uint32Array = new Uint32Array(1024 * wordsPerEvent);
   #doubles: Float64Array = new Float64Array(this.#words.buffer);
+  #halves: Uint16Array = new Uint16Array(this.#words.buffer);
+  /** The slot of the event that was taken last. */
+  #taken = 0;
   readonly #orderOf = (slot: number): number =>
     this.#doubles[slot * doublesPerEvent + orderAt] as number;
   readonly #present = new EventHeap(this.#orderOf);
@@ -61,6 +71,62 @@ export class EventQueue {
   }
 
   add(at: Millis, kind: number, a: number, b = 0, c = 0, d = 0, e = 0): void {
+    const slot = this.#begin(at, kind, a, b);
+    const word = slot * wordsPerEvent;
+    this.#words[word + fieldsAt + 2] = c;
+    this.#words[word + fieldsAt + 3] = d;
+    this.#words[word + fieldsAt + 4] = e;
+    this.#place(at, slot);
+  }
+
+  /** Adds an event with a list of at most `eventListMax` numbers up to `eventListValueMax`. */
+  addWithList(
+    at: Millis,
+    kind: number,
+    a: number,
+    b: number,
+    list: Uint32Array,
+    length: number,
+  ): void {
+    assert(length <= eventListMax, "a list fits its event");
+    const slot = this.#begin(at, kind | (length << lengthShift), a, b);
+    const halves = 2 * (slot * wordsPerEvent + listAt);
+    for (let index = 0; index < length; index += 1) {
+      this.#halves[halves + index] = list[index] as number;
+    }
+    this.#place(at, slot);
+  }
+
+  /** Copies the list of the event that was taken last; answers its length. Before another is added. */
+  readList(into: Uint32Array): number {
+    const word = this.#taken * wordsPerEvent;
+    const length = (this.#words[word + kindAt] as number) >> lengthShift;
+    const halves = 2 * (word + listAt);
+    for (let index = 0; index < length; index += 1) {
+      into[index] = this.#halves[halves + index] as number;
+    }
+    return length;
+  }
+
+  /** Takes the next event into the fields above. False when there is none. */
+  next(): boolean {
+    if (this.#present.size === 0 && !this.#advance()) return false;
+    const slot = this.#present.take();
+    this.#taken = slot;
+    const word = slot * wordsPerEvent;
+    this.at = this.#doubles[slot * doublesPerEvent + timeAt] as number;
+    this.kind = (this.#words[word + kindAt] as number) & ((1 << lengthShift) - 1);
+    this.a = this.#words[word + fieldsAt] as number;
+    this.b = this.#words[word + fieldsAt + 1] as number;
+    this.c = this.#words[word + fieldsAt + 2] as number;
+    this.d = this.#words[word + fieldsAt + 3] as number;
+    this.e = this.#words[word + fieldsAt + 4] as number;
+    this.#free[this.#freeCount] = slot;
+    this.#freeCount += 1;
+    return true;
+  }
+
+  #begin(at: Millis, kind: number, a: number, b: number): number {
     const slot = this.#takeSlot();
     this.#order += 1;
     const double = slot * doublesPerEvent;
@@ -70,27 +136,7 @@ export class EventQueue {
     this.#words[word + kindAt] = kind;
     this.#words[word + fieldsAt] = a;
     this.#words[word + fieldsAt + 1] = b;
-    this.#words[word + fieldsAt + 2] = c;
-    this.#words[word + fieldsAt + 3] = d;
-    this.#words[word + fieldsAt + 4] = e;
-    this.#place(at, slot);
-  }
-
-  /** Takes the next event into the fields above. False when there is none. */
-  next(): boolean {
-    if (this.#present.size === 0 && !this.#advance()) return false;
-    const slot = this.#present.take();
-    const word = slot * wordsPerEvent;
-    this.at = this.#doubles[slot * doublesPerEvent + timeAt] as number;
-    this.kind = this.#words[word + kindAt] as number;
-    this.a = this.#words[word + fieldsAt] as number;
-    this.b = this.#words[word + fieldsAt + 1] as number;
-    this.c = this.#words[word + fieldsAt + 2] as number;
-    this.d = this.#words[word + fieldsAt + 3] as number;
-    this.e = this.#words[word + fieldsAt + 4] as number;
-    this.#free[this.#freeCount] = slot;
-    this.#freeCount += 1;
-    return true;
+    return slot;
   }
 
   #place(at: Millis, slot: number): void {
@@ -149,6 +195,7 @@ export class EventQueue {
     this.#words = new Uint32Array(capacity * wordsPerEvent);
     this.#words.set(words);
     this.#doubles = new Float64Array(this.#words.buffer);
+    this.#halves = new Uint16Array(this.#words.buffer);
     const free = this.#free;
     this.#free = new Uint32Array(capacity);
     this.#free.set(free);

@@ -9,7 +9,7 @@ import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
 import { Prng } from "@shoal/core/prng";
 import { kibibyte, type Bytes, type ChunkIndex, type Millis } from "@shoal/core/units";
 import { announceMs, announceSoonMs } from "@shoal/core/limits";
-import { EventQueue } from "./event-queue.ts";
+import { EventQueue, eventListMax, eventListValueMax } from "./event-queue.ts";
 import { Introductions } from "./introductions.ts";
 import { Fact, Messages } from "./messages.ts";
 import { Network } from "./network.ts";
@@ -33,6 +33,8 @@ const kinds = {
   request: 6,
   cancel: 7,
   reject: 8,
+  /** Few pieces: the others are messages. */
+  haves: 9,
 } as const;
 
 /** Largest number of segments that a chunk is sent in, and the smallest segment. */
@@ -57,6 +59,7 @@ export class World implements HostWorld {
   readonly #messages = new Messages();
   /** Told again and again. */
   readonly #fact = new Fact();
+  readonly #list = new Uint32Array(eventListMax);
   /** One for all hosts: each is told one thing at a time, and carries out what it orders at once. */
   readonly outputs = new Outputs();
   readonly #prng: Prng;
@@ -205,9 +208,14 @@ export class World implements HostWorld {
         const at = this.network.arrival(other.index, soonMs);
         return queue.add(at, kinds.reject, other.index, link, output.request);
       }
+      case "haves": {
+        const { pieces, count } = output;
+        if (count > eventListMax || this.pieces.count > eventListValueMax) break;
+        return queue.addWithList(soonMs, kinds.haves, other.index, link, pieces, count);
+      }
       default:
-        return queue.add(soonMs, kinds.message, other.index, link, this.#messages.keep(output));
     }
+    return queue.add(soonMs, kinds.message, other.index, link, this.#messages.keep(output));
   }
 
   completed(host: SimHost): void {
@@ -242,6 +250,11 @@ export class World implements HostWorld {
         fact.type = "requestReceived";
         fact.firstChunk = d;
         fact.count = e;
+        break;
+      case kinds.haves:
+        fact.type = "havesReceived";
+        fact.pieces = this.#list;
+        fact.count = this.#queue.readList(this.#list);
         break;
       default:
         fact.type = kind === kinds.cancel ? "cancelReceived" : "rejectReceived";

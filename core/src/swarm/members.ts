@@ -23,10 +23,20 @@ export interface MembersDeps {
 }
 
 export class Members {
-  readonly #deps: MembersDeps;
+  readonly #state: SwarmState;
+  readonly #downloads: Downloads;
+  readonly #uploads: Uploads;
+  readonly #announcer: Announcer;
+  readonly #handout: Handout;
+  readonly #invitations: Invitations;
 
-  constructor(deps: MembersDeps) {
-    this.#deps = deps;
+  constructor({ state, downloads, uploads, announcer, handout, invitations }: MembersDeps) {
+    this.#state = state;
+    this.#downloads = downloads;
+    this.#uploads = uploads;
+    this.#announcer = announcer;
+    this.#handout = handout;
+    this.#invitations = invitations;
   }
 
   /** The peer may be a member. No-op when that is known. */
@@ -34,7 +44,7 @@ export class Members {
     if (link.peerOf(artifact.slot) !== undefined) return;
     const peer = new Peer(link, artifact);
     link.addPeer(peer);
-    this.#deps.state.outputs.push({ type: "join", link: link.id, artifact: artifact.slot });
+    this.#state.outputs.push({ type: "join", link: link.id, artifact: artifact.slot });
   }
 
   /** The peer may not be a member any more, or this node leaves: nothing more is given or taken. */
@@ -43,7 +53,7 @@ export class Members {
     this.leave(peer);
     link.removePeer(peer);
     artifact.removePeer(peer);
-    this.#deps.state.outputs.push({ type: "leave", link: link.id, artifact: artifact.slot });
+    this.#state.outputs.push({ type: "leave", link: link.id, artifact: artifact.slot });
   }
 
   /** The peer joined, maybe again. */
@@ -54,17 +64,17 @@ export class Members {
 
   /** The peer left; it may join again. */
   leave(peer: Peer): void {
-    this.#deps.downloads.cancelOf(peer);
-    this.#deps.uploads.cancelOf(peer);
+    this.#downloads.cancelOf(peer);
+    this.#uploads.cancelOf(peer);
     this.#forgetOffer(peer);
-    this.#deps.announcer.forget(peer);
+    this.#announcer.forget(peer);
     peer.hasOurs = false;
   }
 
   /** The link of a peer is gone. */
   unlink(peer: Peer): void {
     this.#forgetOffer(peer);
-    this.#deps.announcer.forget(peer);
+    this.#announcer.forget(peer);
     peer.artifact.removePeer(peer);
   }
 
@@ -85,9 +95,9 @@ export class Members {
     peer.lackedCount = countBeyond(artifact.offer, pieces);
     this.#touchUploads();
     if (!peer.hasOurs) this.#sendBitfield(peer);
-    if (this.#deps.state.config.seeder) this.#deps.handout.begin(peer);
+    if (this.#state.config.seeder) this.#handout.begin(peer);
     if (isFirst) this.#tellPeers(peer);
-    this.#deps.state.wake(peer);
+    this.#state.wake(peer);
     return true;
   }
 
@@ -106,10 +116,10 @@ export class Members {
       this.gain(peer, piece);
       if (artifact.unrequested(piece) > 0) isWanted = true;
     }
-    if (isWanted) this.#deps.state.wake(peer);
+    if (isWanted) this.#state.wake(peer);
     // Something to repeat at the end, when everything is asked for already.
-    else if (!artifact.isComplete) this.#deps.state.touch(peer.link);
-    this.#deps.handout.touch(peer);
+    else if (!artifact.isComplete) this.#state.touch(peer.link);
+    this.#handout.touch(peer);
     return true;
   }
 
@@ -117,7 +127,7 @@ export class Members {
   gain(peer: Peer, piece: PieceIndex): void {
     const { artifact } = peer;
     if (!peer.hasOffer || peer.offers(piece)) return;
-    this.#deps.handout.gain(peer, piece);
+    this.#handout.gain(peer, piece);
     artifact.gainOffer(piece, peer.place);
     peer.offeredCount += 1;
     if (artifact.serves(piece)) peer.lackedCount -= 1;
@@ -129,7 +139,7 @@ export class Members {
     const { artifact } = peer;
     if (!peer.hasOffer || !peer.offers(piece)) return;
     artifact.loseOffer(piece, peer.place);
-    this.#deps.handout.lose(peer, piece);
+    this.#handout.lose(peer, piece);
     peer.offeredCount -= 1;
     if (artifact.serves(piece)) peer.lackedCount += 1;
     this.#touchUploads();
@@ -142,7 +152,7 @@ export class Members {
     for (const peer of artifact.peers) {
       if (peer.hasOffer && !peer.offers(piece)) peer.lackedCount -= 1;
     }
-    this.#deps.handout.withdraw(artifact, piece);
+    this.#handout.withdraw(artifact, piece);
   }
 
   /** Since when neither side of a link can want anything, as of now. */
@@ -153,26 +163,26 @@ export class Members {
 
   /** Who is served, and who is invited, may change by what a peer has. */
   #touchUploads(): void {
-    this.#deps.uploads.touch();
-    this.#deps.invitations.touch();
+    this.#uploads.touch();
+    this.#invitations.touch();
   }
 
   #sendBitfield(peer: Peer): void {
     const { link, artifact } = peer;
-    this.#deps.announcer.forget(peer);
+    this.#announcer.forget(peer);
     peer.announced = undefined;
     peer.announcedAtCount = artifact.completedCount;
     peer.hasOurs = true;
     const { offer, slot } = artifact;
     // A seeder shows each peer its pieces one by one.
-    const seeds = this.#deps.state.config.seeder;
+    const seeds = this.#state.config.seeder;
     const pieces = seeds ? bitfieldOf(artifact.pieces.count) : offer.slice();
-    this.#deps.state.outputs.push({ type: "bitfield", link: link.id, artifact: slot, pieces });
+    this.#state.outputs.push({ type: "bitfield", link: link.id, artifact: slot, pieces });
   }
 
   #forgetOffer(peer: Peer): void {
     const { artifact } = peer;
-    this.#deps.handout.end(peer);
+    this.#handout.end(peer);
     if (!peer.hasOffer) return;
     for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
       if (peer.offers(piece)) artifact.loseOffer(piece, peer.place);
@@ -193,12 +203,12 @@ export class Members {
     );
     const sample = [];
     while (others.length > 0 && sample.length < peersPerMessageMax) {
-      const place = this.#deps.state.prng.below(others.length);
+      const place = this.#state.prng.below(others.length);
       const [other] = others.splice(place, 1);
       if (other !== undefined) sample.push(other.link.known);
     }
     if (sample.length === 0) return;
-    const { outputs } = this.#deps.state;
+    const { outputs } = this.#state;
     outputs.push({ type: "peers", link: link.id, artifact: artifact.slot, peers: sample });
   }
 }

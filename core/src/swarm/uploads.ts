@@ -55,6 +55,8 @@ export class Uploads {
   /** What is being sent, and since when, in the order it was started: looked at again and again. */
   readonly #active: Upload[] = [];
   readonly #startedMs: Float64Array;
+  /** Some slot is free once this is long ago; Infinity while all are taken, and -Infinity while one isn't. */
+  #slotMs: Millis = -Infinity;
   /** Of the active ones, those that aren't for newcomers. */
   #settledCount = 0;
   /** How long an upload takes; a slow one moves it little. */
@@ -147,7 +149,8 @@ export class Uploads {
   /** Starts what there are slots for. Calls nothing: the started uploads are answered by `next`. */
   next(now: Millis): Upload | undefined {
     if (!this.#isDue) return undefined;
-    const link = this.#waiting.length > 0 && this.#hasSlot(now) ? this.#choose(now) : undefined;
+    const hasSlot = now - this.#slotMs > slowTimes * this.#usualMs;
+    const link = hasSlot && this.#waiting.length > 0 ? this.#choose(now) : undefined;
     const upload = link?.queue[0];
     if (link === undefined || upload === undefined) {
       this.#isDue = false;
@@ -160,6 +163,7 @@ export class Uploads {
     upload.isNewcomers = this.#isNewcomer(upload);
     this.#startedMs[this.#active.length] = now;
     this.#active.push(upload);
+    this.#noteSlots();
     if (!upload.isNewcomers) this.#settledCount += 1;
     const { request, firstChunk, count } = upload;
     if (!link.isNear) this.#farBytesLeft -= bytesOf(upload);
@@ -193,14 +197,14 @@ export class Uploads {
     return now - servedMs + nearMs + this.#behindHeadStartMs(peer);
   }
 
-  #hasSlot(now: Millis): boolean {
+  /** Slots are for those that take no longer than usual, and a few for others besides. */
+  #noteSlots(): void {
     const { uploadSlots, uploadSlotsQuick } = this.#state.config;
     const count = this.#active.length;
-    if (count >= uploadSlots) return false;
-    if (count < uploadSlotsQuick) return true;
+    if (count >= uploadSlots) this.#slotMs = Infinity;
+    else if (count < uploadSlotsQuick) this.#slotMs = -Infinity;
     // Who began last is quick when anybody is.
-    const nthLastMs = this.#startedMs[count - uploadSlotsQuick] as number;
-    return now - nthLastMs > slowTimes * this.#usualMs;
+    else this.#slotMs = this.#startedMs[count - uploadSlotsQuick] as Millis;
   }
 
   /** Uploads under way that haven't taken longer than usual: of those that began last, so many. */
@@ -309,6 +313,7 @@ export class Uploads {
     removeAt(this.#active, place);
     const starts = this.#startedMs;
     for (let at = place; at < this.#active.length; at += 1) starts[at] = starts[at + 1] as Millis;
+    this.#noteSlots();
     this.#isDue = true;
     link.active = undefined;
     this.#noteHead(link);
