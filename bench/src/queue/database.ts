@@ -78,7 +78,7 @@ export async function explainCalls(url: string): Promise<Readonly<Record<string,
     get: await explain("select * from builds where id = 500000"),
     list: await explain("select * from builds where id < 2147483647 order by id desc limit 51"),
     listOfProject: await explain(
-      "select * from builds where id < 2147483647 and project = 'bench' order by id desc limit 51",
+      "select * from builds where (project, id) < ('bench', 2147483647) and project >= 'bench' order by project desc, id desc limit 51",
     ),
     claim: await explain(
       "select id from builds where state = 'QUEUED' and not_before <= now() order by lane, tag, id limit 1 for update skip locked",
