@@ -1,6 +1,6 @@
 // What a seeder brings into the swarm, and how hosts hear of it: with a node that keeps what it is told.
 import { cidOf } from "@shoal/core/cid";
-import { encodeManifest } from "@shoal/core/content/manifest-codec";
+import { longManifest } from "@shoal/core/content/long-manifest.test-kit";
 import { blocksOf, decodeBlocks } from "@shoal/core/content/manifest-blocks";
 import type { JoinOptions, Membership } from "@shoal/peer/peer-node";
 import { createKey } from "@shoal/trust/key-file";
@@ -28,22 +28,10 @@ interface Serving {
   readonly serve: (isWanted?: boolean) => Promise<void>;
 }
 
-/** One chunk, and a manifest that travels in blocks: its links have long targets. */
+/** One chunk, and a manifest that travels in blocks. */
 function makeLongArtifact(): TestArtifact {
   const { frames, hashes } = makeArtifact(7, 1);
-  const bytes = frames[0]?.bytes.length ?? 0;
-  const links = Array.from({ length: 100 }, (_, index) => ({
-    type: "link" as const,
-    path: `link-${String(index).padStart(3, "0")}`,
-    target: `${"folder/".repeat(500)}${index}`,
-  }));
-  const manifestBytes = encodeManifest({
-    kind: "tree",
-    entries: [...links, { type: "file", path: "program", mode: 0o755, bytes }],
-    bytes,
-    chunkHashes: hashes,
-    chunkBytes: Uint32Array.of(bytes),
-  });
+  const manifestBytes = longManifest(hashes, frames[0]?.bytes.length ?? 0);
   return { cid: cidOf(manifestBytes), manifestBytes, hashes, frames };
 }
 

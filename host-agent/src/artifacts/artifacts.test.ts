@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chmod, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cidOf } from "@shoal/core/cid";
+import { longManifest } from "@shoal/core/content/long-manifest.test-kit";
 import { blocksOf } from "@shoal/core/content/manifest-blocks";
-import { encodeManifest } from "@shoal/core/content/manifest-codec";
 import { digest } from "@shoal/core/digest";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { countBits } from "@shoal/core/swarm/bitfield";
@@ -81,21 +81,10 @@ async function openHost(oldBytesMax = 1_000_000_000, parent?: string): Promise<H
   });
 }
 
-/** A small tree with a manifest that travels in blocks: its links have long targets. */
+/** A small tree with a manifest that travels in blocks. */
 function makeLongArtifact(): TestArtifact {
   const chunk = Buffer.from("hello");
-  const links = Array.from({ length: 100 }, (_, index) => ({
-    type: "link" as const,
-    path: `link-${String(index).padStart(3, "0")}`,
-    target: `${"folder/".repeat(500)}${index}`,
-  }));
-  const manifestBytes = encodeManifest({
-    kind: "tree",
-    entries: [...links, { type: "file", path: "program", mode: 0o755, bytes: chunk.length }],
-    bytes: chunk.length,
-    chunkHashes: digest(chunk),
-    chunkBytes: Uint32Array.of(chunk.length),
-  });
+  const manifestBytes = longManifest(digest(chunk), chunk.length);
   return { cid: cidOf(manifestBytes), manifestBytes, chunks: [chunk] };
 }
 
