@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { TestServer } from "../test-fleet.ts";
 import { inTransaction, openDatabase } from "./connection.ts";
 
@@ -44,4 +44,32 @@ test("a connection that dies in a transaction fails that transaction, and the po
   expect(await Promise.all(sums)).toEqual(
     Array.from({ length: 100 }, (_unused, index) => index + 1),
   );
+});
+
+// The driver as published forgets such a statement where the URL names several servers: it takes what
+// happens for the failure of a server that it only tries.
+test("the first statement of a connection fails with it, whatever servers there are", async () => {
+  const url = await server.emptyDatabase();
+  const { host } = new URL(url);
+  await using stack = new AsyncDisposableStack();
+  const pool = openDatabase(url.replace(host, `${host},${host}`), 1);
+  const other = openDatabase(url, 1);
+  stack.defer(() => pool.end({ timeout: 5 }));
+  stack.defer(() => other.end({ timeout: 5 }));
+
+  const first = pool`select pg_sleep(60)`.then(
+    () => "slept",
+    () => "failed",
+  );
+  await vi.waitUntil(
+    async () => {
+      const ended = await other`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where query like 'select pg_sleep%' and datname = current_database()`;
+      return ended.length > 0;
+    },
+    { timeout: 10_000 },
+  );
+  expect(await first).toBe("failed");
+  expect(await pool`select 1 as one`).toEqual([{ one: 1 }]);
 });
