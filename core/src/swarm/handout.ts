@@ -3,7 +3,9 @@
 // piece is offered to whose turn it is. So every piece goes out once before any goes out twice, without
 // a word to the protocol: to a peer, a seeder looks like a host that gets pieces just in time.
 // Nobody starves: every peer that lacks pieces has its turn, also when no other peer passes anything
-// on; what a peer is slow to take stops counting as on offer after a while.
+// on; what a peer is slow to take stops counting as on offer after a while. One that has nothing is offered
+// one piece as soon as it comes, were it a second copy: it has nobody else to ask until others have got
+// theirs and invite it, and of an artifact of a few pieces the first two to come are offered all.
 //
 // Chosen over answering "any piece" requests (the asker knows best what it lacks) and over refusing
 // what went out already (a refused asker has lost a round trip).
@@ -19,6 +21,9 @@ import { RarityOrder } from "./rarity-order.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
 
+/** With newcomers, so many times as much may be on offer. */
+const newcomersTimes = 2;
+
 /** A piece that was offered to a peer. */
 interface Offer {
   readonly peer: Peer;
@@ -31,6 +36,8 @@ interface Deal {
   readonly copies: RarityOrder;
   /** Of late, and not yet taken when last looked at. */
   offers: Offer[];
+  /** Peers that have nothing and were offered nothing. */
+  readonly newcomers: Set<Peer>;
   /** Whose turn it is, as a place in the artifact's peers. */
   turn: number;
 }
@@ -50,16 +57,19 @@ export class Handout {
   /** A peer has an empty bitfield of ours, and we have its own. */
   begin(peer: Peer): void {
     peer.shown = bitfieldOf(peer.artifact.pieces.count);
-    const { copies } = this.#dealOf(peer.artifact);
+    const { copies, newcomers } = this.#dealOf(peer.artifact);
     this.#forEach(peer, (piece) => copies.increment(piece));
+    if (peer.offeredCount === 0) newcomers.add(peer);
     this.touch(peer);
   }
 
   /** A peer has a piece now. Call before it offers it. */
   gain(peer: Peer, piece: PieceIndex): void {
     if (peer.shown === undefined) return;
+    const { copies, newcomers } = this.#dealOf(peer.artifact);
+    newcomers.delete(peer);
     if (!hasBit(peer.shown, piece)) {
-      this.#dealOf(peer.artifact).copies.increment(piece);
+      copies.increment(piece);
       return;
     }
     peer.shownOpenCount -= 1;
@@ -97,8 +107,9 @@ export class Handout {
   /** A peer is gone, or begins again. */
   end(peer: Peer): void {
     if (peer.shown === undefined) return;
-    const { copies } = this.#dealOf(peer.artifact);
+    const { copies, newcomers } = this.#dealOf(peer.artifact);
     this.#forEach(peer, (piece) => copies.decrement(piece));
+    newcomers.delete(peer);
     this.touch(peer);
     peer.shown = undefined;
     peer.shownOpenCount = 0;
@@ -133,6 +144,12 @@ export class Handout {
       deal.offers.push(offer);
       bytes += artifact.pieces.bytes(offer.piece);
     }
+    for (const peer of deal.newcomers) {
+      if (deal.offers.length >= newcomersTimes * offeredPieces) break;
+      const piece = this.#rarestFor(peer, deal.copies);
+      if (piece === undefined) continue;
+      deal.offers.push(this.#offer(deal, peer, piece, now + offeredMs));
+    }
     for (const { peer } of deal.offers) if (peer.pendingCount > 0) this.#announcer.flush(peer);
     const oldest = deal.offers[0];
     if (oldest !== undefined) this.#state.timers.lower(timer.offers, oldest.untilMs);
@@ -148,14 +165,19 @@ export class Handout {
       const piece = this.#wantsMore(peer) ? this.#rarestFor(peer, deal.copies) : undefined;
       if (piece === undefined || peer.shown === undefined) continue;
       if (firstsOpen && deal.copies.copies(piece) > 0) continue;
-      deal.copies.increment(piece);
-      setBit(peer.shown, piece);
-      peer.shownOpenCount += 1;
-      peer.shownOpenBytes += this.#bytes(peer, piece);
-      this.#announcer.append(peer, piece);
-      return { peer, piece, untilMs };
+      return this.#offer(deal, peer, piece, untilMs);
     }
     return undefined;
+  }
+
+  #offer(deal: Deal, peer: Peer, piece: PieceIndex, untilMs: Millis): Offer {
+    deal.newcomers.delete(peer);
+    deal.copies.increment(piece);
+    if (peer.shown !== undefined) setBit(peer.shown, piece);
+    peer.shownOpenCount += 1;
+    peer.shownOpenBytes += this.#bytes(peer, piece);
+    this.#announcer.append(peer, piece);
+    return { peer, piece, untilMs };
   }
 
   #rarestFor(peer: Peer, copies: RarityOrder): PieceIndex | undefined {
@@ -196,7 +218,7 @@ export class Handout {
     for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
       if (hasBit(artifact.offer, piece)) copies.add(piece);
     }
-    const deal = { copies, offers: [], turn: 0 };
+    const deal = { copies, offers: [], newcomers: new Set<Peer>(), turn: 0 };
     this.#deals.set(artifact, deal);
     return deal;
   }

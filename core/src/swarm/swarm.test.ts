@@ -332,6 +332,15 @@ describe("announcing", () => {
     expect(script.take("haves")).toMatchObject([{ link: 1, count: 1 }]);
   });
 
+  test("a seeder offers a newcomer one piece at once, and no more than twice as much as usual", () => {
+    const config = { seeder: true, offeredPieces: 2, offeredBytes: 1 };
+    const script = new Script(smallPieces(2), config).joinArtifact("all");
+    script.openPeer(1, []).openPeer(2, []).openPeer(3, []).openPeer(4, []);
+    const shown = script.take("haves");
+    expect(linksOf(shown)).toEqual([1, 2, 3]);
+    expect(shown.map(({ count }) => count)).toEqual([2, 1, 1]);
+  });
+
   test("a seeder offers nothing twice while something is on its way for the first time", () => {
     const limits = { offeredPiecesPerLink: 1, offeredBytesPerLink: 1, offeredBytes: 1 };
     const config = { seeder: true, offeredPieces: 2, offeredMs: 1000, ...limits };
