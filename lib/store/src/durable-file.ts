@@ -19,6 +19,8 @@ export async function writeDurably(
     readonly ifAbsent?: boolean;
     readonly asideFolder?: string;
     readonly mode?: number;
+    /** False when the caller syncs the folder afterwards. */
+    readonly syncsFolder?: boolean;
   } = {},
 ): Promise<boolean> {
   const folder = dirname(path);
@@ -43,7 +45,7 @@ export async function writeDurably(
   } finally {
     await unlink(aside).catch(ignoreMissing);
   }
-  await syncFolder(folder);
+  if (options.syncsFolder !== false) await syncFolder(folder);
   return true;
 }
 
@@ -59,13 +61,21 @@ export async function syncFolder(folder: string): Promise<void> {
 
 /** Creates a folder and those above it, durably. */
 export async function makeFolderDurably(folder: string, mode: number = 0o700): Promise<void> {
+  const sync = await makeFolder(folder, mode);
+  await sync();
+}
+
+/** Creates a folder and those above it; what it answers makes them outlast a crash. */
+export async function makeFolder(folder: string, mode: number): Promise<() => Promise<void>> {
   const first = await mkdir(folder, { recursive: true, mode });
-  if (first === undefined) return;
-  const top = dirname(first);
-  for (let at = dirname(folder); at.length >= top.length; at = dirname(at)) {
-    await syncFolder(at);
-    if (at === top) return;
-  }
+  return async () => {
+    if (first === undefined) return;
+    const top = dirname(first);
+    for (let at = dirname(folder); at.length >= top.length; at = dirname(at)) {
+      await syncFolder(at);
+      if (at === top) return;
+    }
+  };
 }
 
 /** For `catch`: passes over "there is no such file", throws the rest. */

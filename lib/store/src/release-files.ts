@@ -19,7 +19,7 @@ import { assert, ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { mebibyte, type Bytes, type ChunkIndex } from "@shoal/core/units";
 import { forEachInLanes } from "./bounded-lanes.ts";
-import { ignoreMissing, makeFolderDurably, syncFolder, writeDurably } from "./durable-file.ts";
+import { ignoreMissing, makeFolder, syncFolder, writeDurably } from "./durable-file.ts";
 import { cloneFile } from "./clone-file.ts";
 import { FileRanges } from "./file-ranges.ts";
 import { HeldChunks } from "./held-chunks.ts";
@@ -81,8 +81,11 @@ export async function openReleaseFiles(
     });
   }
   if (before === undefined) {
-    await makeFolderDurably(dir, 0o755);
-    await writeDurably(join(dir, manifestName), [encoded]);
+    // Hosts that are woken at once on one disk wait for its syncs most of all. The folder itself is synced
+    // with the first progress, below: neither file means anything without the other.
+    const syncAbove = await makeFolder(dir, 0o755);
+    const path = join(dir, manifestName);
+    await Promise.all([syncAbove(), writeDurably(path, [encoded], { syncsFolder: false })]);
   }
   const files = new ReleaseFiles(dir, manifest, cid, {
     checkpointBytes: config.checkpointBytes ?? 256 * mebibyte,
