@@ -36,7 +36,11 @@ export class Announcer {
       const at = place * numbersPerPeer;
       const flags = ints[at + flagsAt] as number;
       const lacks = (flags & hasOfferFlag) !== 0 && !artifact.isOffered(piece, place);
-      if (lacks) ints[at + lackedCountAt] = (ints[at + lackedCountAt] as number) + 1;
+      if (lacks) {
+        const lacked = ints[at + lackedCountAt] as number;
+        if (lacked === 0) (peers[index] as Peer).link.reconsider();
+        ints[at + lackedCountAt] = lacked + 1;
+      }
       if ((flags & hasOursFlag) === 0) continue;
       const delayMs = lacks ? haveDelayMs : haveDelayKnownMs;
       if (delayMs === 0 || completedCount - (ints[at + toldCountAt] as number) >= havesTogether) {

@@ -29,7 +29,10 @@ export interface InvitationsDeps {
 
 export class Invitations {
   readonly #deps: InvitationsDeps;
-  readonly #open: Set<Link> = new Set();
+  /** In the order they were invited. */
+  readonly #open: Link[] = [];
+  /** No open invitation ends before. */
+  #expiresMs: Millis = Infinity;
   #answerMs: Millis = 0;
   /** Something changed since there was nobody to invite. */
   #isDue = false;
@@ -45,14 +48,14 @@ export class Invitations {
 
   /** A link asks for something. */
   answered(link: Link, now: Millis): void {
-    if (!this.#open.delete(link)) return;
+    if (!removeFrom(this.#open, link)) return;
     this.#answerMs += (now - link.invitedMs - this.#answerMs) * newestWeight;
     link.invitedMs = -Infinity;
     link.notInvitedBeforeMs = now;
   }
 
   closeLink(link: Link): void {
-    this.#open.delete(link);
+    removeFrom(this.#open, link);
     this.#isDue = true;
   }
 
@@ -62,15 +65,16 @@ export class Invitations {
     const { config } = state;
     if (!this.#isDue || config.seeder || !config.invites) return;
     this.#expire(now);
-    while (this.#open.size < uploads.room(now)) {
+    while (this.#open.length < uploads.room(now)) {
       const peer = this.#choose(now);
       if (peer === undefined) {
         this.#isDue = false;
         return;
       }
-      this.#open.add(peer.link);
+      this.#open.push(peer.link);
       peer.link.invitedMs = now;
-      state.timers.lower(timer.invitations, now + this.#patienceMs);
+      this.#expiresMs = Math.min(this.#expiresMs, now + this.#patienceMs);
+      state.timers.lower(timer.invitations, this.#expiresMs);
       announcer.invite(peer);
     }
   }
@@ -78,13 +82,20 @@ export class Invitations {
   /** What isn't answered by now won't be. */
   #expire(now: Millis): void {
     const { config, timers } = this.#deps.state;
-    for (const link of this.#open) {
+    if (this.#expiresMs > now) {
+      if (this.#open.length > 0) timers.lower(timer.invitations, this.#expiresMs);
+      return;
+    }
+    this.#expiresMs = Infinity;
+    for (let at = this.#open.length - 1; at >= 0; at -= 1) {
+      const link = this.#open[at] as Link;
       const untilMs = link.invitedMs + this.#patienceMs;
       if (untilMs > now) {
+        this.#expiresMs = Math.min(this.#expiresMs, untilMs);
         timers.lower(timer.invitations, untilMs);
         continue;
       }
-      this.#open.delete(link);
+      removeFrom(this.#open, link);
       link.invitedMs = -Infinity;
       const againMs = config.inviteAgainUploads * this.#deps.uploads.usualMs;
       link.notInvitedBeforeMs = now + Math.max(againMs, this.#patienceMs);
@@ -100,40 +111,58 @@ export class Invitations {
   #choose(now: Millis): Peer | undefined {
     const { state, uploads } = this.#deps;
     const mayLeaveZone = uploads.mayLeaveZone(now);
+    const { byPlace } = state.links;
+    const { uninvitedUntilMs } = state.linkNumbers;
+    let nextMs = Infinity;
     let best: Peer | undefined;
     let bestWaitMs = -Infinity;
-    for (const link of state.links.all) {
-      if (isServed(link) || (!link.isNear && !mayLeaveZone)) continue;
-      const peer = link.byPriority.find(lacksSomething);
-      if (peer === undefined) continue;
-      if (link.notInvitedBeforeMs > now) {
-        state.timers.lower(timer.invitations, link.notInvitedBeforeMs);
+    // Most links aren't to be looked at: what says so are neighboring numbers.
+    for (let place = 0; place < byPlace.length; place += 1) {
+      const untilMs = uninvitedUntilMs[place] as Millis;
+      if (untilMs > now) {
+        if (untilMs < nextMs) nextMs = untilMs;
+        continue;
+      }
+      const link = byPlace[place];
+      if (link === undefined || (!link.isNear && !mayLeaveZone)) continue;
+      const peer = toInvite(link, now);
+      if (peer === undefined) {
+        nextMs = Math.min(nextMs, uninvitedUntilMs[place] as Millis);
         continue;
       }
       if (best !== undefined && peer.artifact.priority < best.artifact.priority) continue;
       const waitMs = uploads.waitMs(peer, now);
       const isFirst = best === undefined || peer.artifact.priority > best.artifact.priority;
       if (!isFirst && waitMs <= bestWaitMs) continue;
-      // Last, because it looks at all links.
+      // Last, because it looks at all that are served.
       if (this.#isCrowded(peer)) continue;
       best = peer;
       bestWaitMs = waitMs;
     }
+    if (nextMs < Infinity) state.timers.lower(timer.invitations, nextMs);
     return best;
   }
 
   /** Whether enough peers that have no more than this one are served, wait, or are invited. */
   #isCrowded({ offeredCount }: Peer): boolean {
-    const { uploads, state } = this.#deps;
+    const { uploads } = this.#deps;
     const most = uploads.servedBeside(offeredCount);
-    let count = 0;
-    for (const link of state.links.all) {
-      if (!isServed(link)) continue;
-      const peer = link.active?.peer ?? link.queue[0]?.peer ?? link.byPriority[0];
+    let count = uploads.countBeside(offeredCount);
+    for (const { byPriority } of this.#open) {
+      const peer = byPriority[0];
       if (peer !== undefined && peer.offeredCount <= offeredCount) count += 1;
     }
     return count >= most;
   }
+}
+
+/** The peer to invite of a link, which is passed over for as long as there is none. */
+function toInvite(link: Link, now: Millis): Peer | undefined {
+  const peer = isServed(link) ? undefined : link.byPriority.find(lacksSomething);
+  const untilMs = peer === undefined ? Infinity : link.notInvitedBeforeMs;
+  if (untilMs <= now) return peer;
+  link.passOver(untilMs);
+  return undefined;
 }
 
 function isServed({ active, queue, invitedMs }: Link): boolean {
@@ -142,4 +171,10 @@ function isServed({ active, queue, invitedMs }: Link): boolean {
 
 function lacksSomething(peer: Peer): boolean {
   return peer.isLive && peer.lackedCount > 0 && !peer.link.known.seeder;
+}
+
+function removeFrom(links: Link[], link: Link): boolean {
+  const at = links.indexOf(link);
+  if (at >= 0) links.splice(at, 1);
+  return at >= 0;
 }

@@ -16,6 +16,11 @@ const placesAtFirst = 8;
 export class LinkNumbers {
   #taken: Uint8Array = new Uint8Array(placesAtFirst);
   values: Float64Array = new Float64Array(placesAtFirst * numbersPerLink);
+  /**
+   * By place: nobody need look before whether the link is to be invited. 0 when something changed since
+   * somebody looked, Infinity until something does.
+   */
+  uninvitedUntilMs: Float64Array = new Float64Array(placesAtFirst).fill(Infinity);
 
   /** The lowest free place, with zeros in it. */
   take(): number {
@@ -24,11 +29,13 @@ export class LinkNumbers {
     if (place === this.#taken.length) this.#grow();
     this.#taken[place] = 1;
     this.values.fill(0, place * numbersPerLink, (place + 1) * numbersPerLink);
+    this.uninvitedUntilMs[place] = 0;
     return place;
   }
 
   give(place: number): void {
     this.#taken[place] = 0;
+    this.uninvitedUntilMs[place] = Infinity;
   }
 
   get(place: number, which: number): number {
@@ -40,10 +47,13 @@ export class LinkNumbers {
   }
 
   #grow(): void {
-    const [taken, values] = [this.#taken, this.values];
+    const { values, uninvitedUntilMs } = this;
+    const taken = this.#taken;
     this.#taken = new Uint8Array(2 * taken.length);
     this.#taken.set(taken);
     this.values = new Float64Array(2 * values.length);
     this.values.set(values);
+    this.uninvitedUntilMs = new Float64Array(2 * taken.length).fill(Infinity);
+    this.uninvitedUntilMs.set(uninvitedUntilMs);
   }
 }

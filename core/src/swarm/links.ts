@@ -10,6 +10,8 @@ export class Links {
   /** At least half of it is empty. */
   #places: (Link | undefined)[] = empty(placesAtFirst);
   readonly #ordered: Link[] = [];
+  /** By the places of their numbers. */
+  readonly byPlace: (Link | undefined)[] = [];
 
   get size(): number {
     return this.#ordered.length;
@@ -30,6 +32,7 @@ export class Links {
   /** One whose number isn't there. */
   add(link: Link): void {
     this.#ordered.push(link);
+    this.byPlace[link.place] = link;
     if (2 * this.#ordered.length > this.#places.length) this.#fill(2 * this.#places.length);
     else this.#put(link);
   }
@@ -38,6 +41,7 @@ export class Links {
     const at = this.#ordered.indexOf(link);
     if (at < 0) return;
     this.#ordered.splice(at, 1);
+    this.byPlace[link.place] = undefined;
     // Those behind it may have been put there because its place was taken.
     this.#fill(this.#places.length);
   }

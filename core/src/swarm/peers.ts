@@ -58,9 +58,8 @@ export class Link {
   // What the other side asks.
   readonly queue: Upload[] = [];
   active: Upload | undefined;
-  /** When it was invited to ask; -Infinity while no invitation is open. */
-  invitedMs: Millis = -Infinity;
-  notInvitedBeforeMs: Millis = -Infinity;
+  #invitedMs: Millis = -Infinity;
+  #notInvitedBeforeMs: Millis = -Infinity;
 
   /** Since when neither side can want anything. */
   unneededSinceMs: Millis | undefined;
@@ -96,6 +95,33 @@ export class Link {
     this.#numbers.set(this.place, servedMsAt, at);
   }
 
+  /** When it was invited to ask; -Infinity while no invitation is open. */
+  get invitedMs(): Millis {
+    return this.#invitedMs;
+  }
+  set invitedMs(at: Millis) {
+    this.#invitedMs = at;
+    this.reconsider();
+  }
+
+  get notInvitedBeforeMs(): Millis {
+    return this.#notInvitedBeforeMs;
+  }
+  set notInvitedBeforeMs(at: Millis) {
+    this.#notInvitedBeforeMs = at;
+    this.reconsider();
+  }
+
+  /** Whether it is to be invited may come out otherwise than when it was last looked at. */
+  reconsider(): void {
+    this.#numbers.uninvitedUntilMs[this.place] = 0;
+  }
+
+  /** Nothing but a change makes it one to be invited before. */
+  passOver(untilMs: Millis): void {
+    this.#numbers.uninvitedUntilMs[this.place] = untilMs;
+  }
+
   peerOf(artifact: ArtifactSlot): Peer | undefined {
     if (this.#recent?.artifact.slot === artifact) return this.#recent;
     this.#recent = this.#peers.get(artifact);
@@ -114,12 +140,14 @@ export class Link {
       place -= 1;
     }
     this.byPriority.splice(place, 0, peer);
+    this.reconsider();
   }
 
   removePeer(peer: Peer): void {
     this.#peers.delete(peer.artifact.slot);
     this.#recent = undefined;
     this.byPriority.splice(this.byPriority.indexOf(peer), 1);
+    this.reconsider();
   }
 }
 
@@ -204,6 +232,7 @@ export class Peer {
     return this.#get(lackedCountAt);
   }
   set lackedCount(count: number) {
+    if (this.lackedCount === 0) this.link.reconsider();
     this.#set(lackedCountAt, count);
   }
 
@@ -231,5 +260,6 @@ export class Peer {
   #flag(flag: number, is: boolean): void {
     const flags = this.#get(flagsAt);
     this.#set(flagsAt, is ? flags | flag : flags & ~flag);
+    if (flag !== exhaustedFlag) this.link.reconsider();
   }
 }

@@ -190,6 +190,14 @@ export class Uploads {
     return uploadsToEmpty + offeredCount / piecesPerUpload;
   }
 
+  /** Of those that are served or wait, how many have no more pieces than this. */
+  countBeside(offeredCount: number): number {
+    let count = 0;
+    for (const { peer } of this.#active) if (peer.offeredCount <= offeredCount) count += 1;
+    for (const { peer } of this.#heads) if (peer.offeredCount <= offeredCount) count += 1;
+    return count;
+  }
+
   /** How long a peer counts as having waited. */
   waitMs(peer: Peer, now: Millis): Millis {
     const { isNear, servedMs } = peer.link;
@@ -321,6 +329,7 @@ export class Uploads {
 
   /** Brings the list of those that wait up to date with a link. */
   #noteHead(link: Link): void {
+    link.reconsider();
     const place = this.#waiting.indexOf(link);
     const head = link.active === undefined ? link.queue[0] : undefined;
     if (head !== undefined) {
