@@ -61,14 +61,17 @@ const loopback: BulkConfig = { listen: ["/ip4/127.0.0.1/tcp/0"], isEncrypted: tr
 /** What a process takes before it moves anything: the runtime, libp2p, manifests, and some to spare. */
 const idleBytes = 160 * mebibyte;
 
-/** A third of what is left is for what was asked for and isn't stored, with buffers that are kept for what comes next. */
+/**
+ * A third of what is left is for what was asked for and isn't stored. Buffers that are kept for what comes next may
+ * be a little more: each is as large as the longest run that it ever held.
+ */
 function buffersWithin(memoryBytesMax: Bytes | undefined): {
   readonly downloadBytesOpenMax: Bytes;
   readonly poolBytesMax: Bytes;
 } {
   const left = (memoryBytesMax ?? idleBytes + 3 * downloadBytesOpenMax) - idleBytes;
   assert(left >= 16 * mebibyte, "there is memory for buffers");
-  return { downloadBytesOpenMax: left / 3, poolBytesMax: left / 3 };
+  return { downloadBytesOpenMax: left / 3, poolBytesMax: (left * 2) / 5 };
 }
 
 /** Starts a node. Rejects with `swarm_listen_failed` when it can't listen. */

@@ -28,6 +28,17 @@ test("gives the same memory again, for any long run", () => {
   expect(pool.take(2 * mebibyte).buffer).toBe(first.buffer);
 });
 
+test("gives the memory of which just enough was used before, and grows what lacks least", () => {
+  const pool = new BufferPool(100 * mebibyte);
+  const lengths = [2, 4, 3].map((count) => count * mebibyte);
+  const taken = lengths.map((length) => pool.take(length));
+  for (const each of taken) pool.give(each);
+  const again = [3, 2, 5].map((count) => pool.take(Math.min(count * mebibyte, runBytesMax)));
+  expect(again.map(({ buffer }) => taken.findIndex((each) => each.buffer === buffer))).toEqual([
+    2, 0, 1,
+  ]);
+});
+
 test("keeps no more than it may, counted by what was used of it", () => {
   const pool = new BufferPool(5 * mebibyte);
   const taken = Array.from({ length: 3 }, () => pool.take(2 * mebibyte));

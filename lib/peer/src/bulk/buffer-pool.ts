@@ -44,7 +44,7 @@ export class BufferPool {
     const size = sizeFor(bytes);
     const start = blockBytes + phase - headBytes;
     this.#wasUsed = true;
-    let buffer = this.#free.get(size)?.pop();
+    let buffer = this.#takeFree(size, start + length);
     const usedBytes = buffer === undefined ? 0 : (this.#usedBytes.get(buffer) ?? 0);
     this.#freeBytes -= usedBytes;
     // Those of other sizes make room for it: artifacts have frames of their own length each.
@@ -53,6 +53,25 @@ export class BufferPool {
     buffer ??= new ArrayBuffer(size, { maxByteLength: size });
     this.#usedBytes.set(buffer, Math.max(usedBytes, start + length));
     return new Uint8Array(buffer, start, length);
+  }
+
+  /**
+   * Of the free buffers, the one of which just enough was used before; else the one that lacks least. Any other
+   * choice makes each as large as the longest run there was: together they are more than may be kept then, and
+   * what is dropped and made anew is news for the collector.
+   */
+  #takeFree(size: Bytes, neededBytes: Bytes): ArrayBuffer | undefined {
+    const free = this.#free.get(size);
+    if (free === undefined) return undefined;
+    const waste = (buffer: ArrayBuffer): number => {
+      const spare = (this.#usedBytes.get(buffer) ?? 0) - neededBytes;
+      return spare >= 0 ? spare : size - spare;
+    };
+    let best = free[0];
+    for (const each of free) if (best !== undefined && waste(each) < waste(best)) best = each;
+    if (best === undefined) return undefined;
+    free.splice(free.indexOf(best), 1);
+    return best;
   }
 
   /** What `take` gave and nobody looks at any more. */
