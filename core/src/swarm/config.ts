@@ -116,7 +116,10 @@ export interface SwarmConfig {
   readonly offeredBytes: Bytes;
   /** And at least so many pieces. */
   readonly offeredPieces: number;
-  /** What one link is offered at most: so many pieces, or so many bytes if that is more. */
+  /**
+   * What one link is offered at most: so many pieces, or so many bytes if that is more; and its share of
+   * `offeredPieces` once its peer is no newcomer.
+   */
   readonly offeredPiecesPerLink: number;
   readonly offeredBytesPerLink: Bytes;
   /** What wasn't taken for so long doesn't count as on offer any more. */

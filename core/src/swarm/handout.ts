@@ -16,7 +16,7 @@ import type { Bytes, Millis, PieceIndex } from "../units.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Artifact } from "./artifact.ts";
 import { bitfieldOf, hasBit, setBit } from "./bitfield.ts";
-import type { Peer } from "./peers.ts";
+import { isNewcomer, type Peer } from "./peers.ts";
 import { RarityOrder } from "./rarity-order.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
@@ -192,8 +192,12 @@ export class Handout {
     const { shown, shownOpenCount, shownOpenBytes, artifact } = peer;
     if (shown === undefined || !peer.hasOffer) return false;
     if (peer.offeredCount === artifact.pieces.count) return false;
-    const { offeredPiecesPerLink, offeredBytesPerLink } = this.#state.config;
-    return shownOpenCount < offeredPiecesPerLink || shownOpenBytes < offeredBytesPerLink;
+    const { offeredPieces, offeredPiecesPerLink, offeredBytesPerLink } = this.#state.config;
+    // Where few share what is on offer, each has more of it: a fast link would have taken two pieces before it
+    // hears of the next. Not at the start, when others are about to come.
+    const share = isNewcomer(peer, this.#state.config) ? 0 : offeredPieces / artifact.peers.length;
+    if (shownOpenCount < Math.max(offeredPiecesPerLink, share)) return true;
+    return shownOpenBytes < offeredBytesPerLink;
   }
 
   #knows(peer: Peer, piece: PieceIndex): boolean {

@@ -263,3 +263,8 @@ export class Peer {
     if (flag !== exhaustedFlag) this.link.reconsider();
   }
 }
+
+/** Whether a peer offers too little yet for others to ask it for much. */
+export function isNewcomer({ offeredCount }: Peer, { newcomerPieces }: SwarmConfig): boolean {
+  return offeredCount < newcomerPieces;
+}

@@ -341,6 +341,13 @@ describe("announcing", () => {
     expect(shown.map(({ count }) => count)).toEqual([2, 1, 1]);
   });
 
+  test("a seeder offers each link its share where there are few, but not to newcomers", () => {
+    const config = { seeder: true, offeredPieces: 6, offeredBytes: 1, offeredBytesPerLink: 1 };
+    const script = new Script(smallPieces(20), config).joinArtifact("all");
+    expect(script.openPeer(1, []).take("haves")).toMatchObject([{ link: 1, count: 2 }]);
+    expect(script.openPeer(2, [0, 1, 2, 3]).take("haves")).toMatchObject([{ link: 2, count: 3 }]);
+  });
+
   test("a seeder offers nothing twice while something is on its way for the first time", () => {
     const limits = { offeredPiecesPerLink: 1, offeredBytesPerLink: 1, offeredBytes: 1 };
     const config = { seeder: true, offeredPieces: 2, offeredMs: 1000, ...limits };

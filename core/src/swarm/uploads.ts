@@ -11,7 +11,7 @@ import type { Bytes, ChunkIndex, Millis, PieceIndex } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
 import { hasBit } from "./bitfield.ts";
 import type { RequestId, RequestReceived, UploadEnded } from "./events.ts";
-import type { Link, Peer } from "./peers.ts";
+import { isNewcomer, type Link, type Peer } from "./peers.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
 
@@ -294,7 +294,7 @@ export class Uploads {
   }
 
   #isNewcomer({ peer }: Upload): boolean {
-    return peer.offeredCount < this.#state.config.newcomerPieces;
+    return isNewcomer(peer, this.#state.config);
   }
 
   #find(link: Link, request: RequestId): Upload | undefined {
