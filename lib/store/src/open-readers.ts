@@ -1,9 +1,10 @@
-// Files that are read again and again, kept open: a few, and none for long. Their content must never
+// Files that are read again and again, kept open: a bounded number, and none for long. Their content must never
 // change, because who reads a kept one doesn't look at its name again.
 import { open, type FileHandle } from "node:fs/promises";
 import { secondMs } from "@shoal/core/units";
 
-const keptMax = 32;
+/** Packs of an artifact are read in no order: with fewer than it has, most reads would open one. These are of 4 GiB. */
+const keptMax = 256;
 const keptMs = 10 * secondMs;
 
 interface Reader {
