@@ -101,7 +101,8 @@ export async function runAttempt(
   );
   const id = `${build}-${lease.attempt}-${fence}`;
   try {
-    const work = { ...deps, log, mask, heartbeat, output, lease, id };
+    const sandbox = printingTo(output, deps.sandbox);
+    const work = { ...deps, sandbox, log, mask, heartbeat, output, lease, id };
     const ending = await doWork(work, config, stopping);
     const failure = ending.type === "failed" ? ending.failure : undefined;
     log.info({ ending: ending.type, failure }, "build ended");
@@ -235,6 +236,21 @@ async function checkoutWithin(
   } finally {
     await watch.stop();
   }
+}
+
+/** A sandbox whose commands have printed all that they have to say when they are over. */
+function printingTo(output: LogStream, sandbox: Sandbox): Sandbox {
+  const { kind, describe } = sandbox;
+  return {
+    ...{ kind, describe },
+    run: async (run) => {
+      try {
+        return await sandbox.run(run);
+      } finally {
+        await output.endOfCommand();
+      }
+    },
+  };
 }
 
 async function runBuild(

@@ -120,3 +120,16 @@ test("masks secrets in the build's bytes and in notes, which don't part them", a
   await stream.close();
   expect(stored.bytes.toString("utf8")).toBe("begin [shoal] refused ***\n*** end\nhunter");
 });
+
+test("what may begin a secret at the end of a command isn't put behind later notes", async () => {
+  const stored = new StoredLog();
+  const known = new SecretMask();
+  known.set("token", "hunter2-hunter2");
+  const stream = new LogStream({ send: stored.send, mask: known, log }, never, limits);
+  await stream.append(text("end h"));
+  await stream.endOfCommand();
+  await stream.note("published");
+  await stream.append(text("hunter2-hunter2"));
+  await stream.close();
+  expect(stored.bytes.toString("utf8")).toBe("end h[shoal] published\n***");
+});

@@ -78,6 +78,12 @@ export class LogStream {
     await this.#whenThereIsRoom();
   }
 
+  /** Nothing more comes of a command: its last bytes, which may have begun a secret, precede what is noted next. */
+  async endOfCommand(): Promise<void> {
+    this.#admit(this.#masked.end());
+    await this.#whenThereIsRoom();
+  }
+
   /** Sends what waits, for at most a while, and ends. Idempotent, never rejects. */
   async close(): Promise<void> {
     if (!this.#closing) this.#admit(this.#masked.end());
