@@ -33,7 +33,10 @@ async function serves(host: string): Promise<string | null> {
 
 /** Whether the region's seeder was told of the late host's token: the only one that isn't used up. */
 async function knowsToken(): Promise<true | null> {
-  const told = await readFile(join(fleet.stateDir("seeder-eu"), "admissions.json"), "utf8");
+  const path = join(fleet.stateDir("seeder-eu"), "admissions.json");
+  // There is none before it was told of any.
+  const told = await readFile(path, "utf8").catch(() => null);
+  if (told === null) return null;
   const { tokens } = JSON.parse(told) as { readonly tokens: readonly unknown[] };
   return tokens.length > 0 ? true : null;
 }
