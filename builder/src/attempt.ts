@@ -240,9 +240,9 @@ async function checkoutWithin(
 
 /** A sandbox whose commands have printed all that they have to say when they are over. */
 function printingTo(output: LogStream, sandbox: Sandbox): Sandbox {
-  const { kind, describe } = sandbox;
   return {
-    ...{ kind, describe },
+    kind: sandbox.kind,
+    describe: sandbox.describe,
     run: async (run) => {
       try {
         return await sandbox.run(run);

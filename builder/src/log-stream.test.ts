@@ -109,11 +109,17 @@ test("ends at once when it is aborted, also while somebody waits for room", asyn
   expect(await ended).toHaveLength(2);
 });
 
-test("masks secrets in the build's bytes and in notes, which don't part them", async () => {
+/** A log in which `hunter2-hunter2` is secret. */
+function maskingToken(): { readonly stored: StoredLog; readonly stream: LogStream } {
   const stored = new StoredLog();
   const known = new SecretMask();
   known.set("token", "hunter2-hunter2");
   const stream = new LogStream({ send: stored.send, mask: known, log }, never, limits);
+  return { stored, stream };
+}
+
+test("masks secrets in the build's bytes and in notes, which don't part them", async () => {
+  const { stored, stream } = maskingToken();
   await stream.append(text("begin hunter2-"));
   await stream.note("refused hunter2-hunter2");
   await stream.append(text("hunter2 end\nhunter"));
@@ -122,10 +128,7 @@ test("masks secrets in the build's bytes and in notes, which don't part them", a
 });
 
 test("what may begin a secret at the end of a command isn't put behind later notes", async () => {
-  const stored = new StoredLog();
-  const known = new SecretMask();
-  known.set("token", "hunter2-hunter2");
-  const stream = new LogStream({ send: stored.send, mask: known, log }, never, limits);
+  const { stored, stream } = maskingToken();
   await stream.append(text("end h"));
   await stream.endOfCommand();
   await stream.note("published");

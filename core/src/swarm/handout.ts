@@ -21,8 +21,8 @@ import { RarityOrder } from "./rarity-order.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
 
-/** With newcomers, so many times as much may be on offer. */
-const newcomersTimes = 2;
+/** With peers that have nothing, so many times as much may be on offer. */
+const emptyHandedTimes = 2;
 
 /** A piece that was offered to a peer. */
 interface Offer {
@@ -37,7 +37,7 @@ interface Deal {
   /** Of late, and not yet taken when last looked at. */
   offers: Offer[];
   /** Peers that have nothing and were offered nothing. */
-  readonly newcomers: Set<Peer>;
+  readonly emptyHanded: Set<Peer>;
   /** Whose turn it is, as a place in the artifact's peers. */
   turn: number;
 }
@@ -57,17 +57,17 @@ export class Handout {
   /** A peer has an empty bitfield of ours, and we have its own. */
   begin(peer: Peer): void {
     peer.shown = bitfieldOf(peer.artifact.pieces.count);
-    const { copies, newcomers } = this.#dealOf(peer.artifact);
+    const { copies, emptyHanded } = this.#dealOf(peer.artifact);
     this.#forEach(peer, (piece) => copies.increment(piece));
-    if (peer.offeredCount === 0) newcomers.add(peer);
+    if (peer.offeredCount === 0) emptyHanded.add(peer);
     this.touch(peer);
   }
 
   /** A peer has a piece now. Call before it offers it. */
   gain(peer: Peer, piece: PieceIndex): void {
     if (peer.shown === undefined) return;
-    const { copies, newcomers } = this.#dealOf(peer.artifact);
-    newcomers.delete(peer);
+    const { copies, emptyHanded } = this.#dealOf(peer.artifact);
+    emptyHanded.delete(peer);
     if (!hasBit(peer.shown, piece)) {
       copies.increment(piece);
       return;
@@ -107,9 +107,9 @@ export class Handout {
   /** A peer is gone, or begins again. */
   end(peer: Peer): void {
     if (peer.shown === undefined) return;
-    const { copies, newcomers } = this.#dealOf(peer.artifact);
+    const { copies, emptyHanded } = this.#dealOf(peer.artifact);
     this.#forEach(peer, (piece) => copies.decrement(piece));
-    newcomers.delete(peer);
+    emptyHanded.delete(peer);
     this.touch(peer);
     peer.shown = undefined;
     peer.shownOpenCount = 0;
@@ -144,8 +144,8 @@ export class Handout {
       deal.offers.push(offer);
       bytes += artifact.pieces.bytes(offer.piece);
     }
-    for (const peer of deal.newcomers) {
-      if (deal.offers.length >= newcomersTimes * offeredPieces) break;
+    for (const peer of deal.emptyHanded) {
+      if (deal.offers.length >= emptyHandedTimes * offeredPieces) break;
       const piece = this.#rarestFor(peer, deal.copies);
       if (piece === undefined) continue;
       deal.offers.push(this.#offer(deal, peer, piece, now + offeredMs));
@@ -163,7 +163,7 @@ export class Handout {
       deal.turn = (deal.turn + 1) % peers.length;
       const peer = peers[deal.turn] as Peer;
       const piece = this.#wantsMore(peer) ? this.#rarestFor(peer, deal.copies) : undefined;
-      if (piece === undefined || peer.shown === undefined) continue;
+      if (piece === undefined) continue;
       if (firstsOpen && deal.copies.copies(piece) > 0) continue;
       return this.#offer(deal, peer, piece, untilMs);
     }
@@ -171,7 +171,7 @@ export class Handout {
   }
 
   #offer(deal: Deal, peer: Peer, piece: PieceIndex, untilMs: Millis): Offer {
-    deal.newcomers.delete(peer);
+    deal.emptyHanded.delete(peer);
     deal.copies.increment(piece);
     if (peer.shown !== undefined) setBit(peer.shown, piece);
     peer.shownOpenCount += 1;
@@ -222,7 +222,7 @@ export class Handout {
     for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
       if (hasBit(artifact.offer, piece)) copies.add(piece);
     }
-    const deal = { copies, offers: [], newcomers: new Set<Peer>(), turn: 0 };
+    const deal = { copies, offers: [], emptyHanded: new Set<Peer>(), turn: 0 };
     this.#deals.set(artifact, deal);
     return deal;
   }

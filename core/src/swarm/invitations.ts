@@ -12,6 +12,7 @@
 import type { Millis } from "../units.ts";
 import type { Announcer } from "./announcer.ts";
 import type { Link, Peer } from "./peers.ts";
+import { removeAt } from "./remove-at.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
 import type { Uploads } from "./uploads.ts";
@@ -175,6 +176,6 @@ function lacksSomething(peer: Peer): boolean {
 
 function removeFrom(links: Link[], link: Link): boolean {
   const at = links.indexOf(link);
-  if (at >= 0) links.splice(at, 1);
+  if (at >= 0) removeAt(links, at);
   return at >= 0;
 }

@@ -12,6 +12,7 @@ import type { Artifact } from "./artifact.ts";
 import { hasBit } from "./bitfield.ts";
 import type { RequestId, RequestReceived, UploadEnded } from "./events.ts";
 import { isNewcomer, type Link, type Peer } from "./peers.ts";
+import { removeAt } from "./remove-at.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
 
@@ -192,10 +193,7 @@ export class Uploads {
 
   /** Of those that are served or wait, how many have no more pieces than this. */
   countBeside(offeredCount: number): number {
-    let count = 0;
-    for (const { peer } of this.#active) if (peer.offeredCount <= offeredCount) count += 1;
-    for (const { peer } of this.#heads) if (peer.offeredCount <= offeredCount) count += 1;
-    return count;
+    return countUpTo(this.#active, offeredCount) + countUpTo(this.#heads, offeredCount);
   }
 
   /** How long a peer counts as having waited. */
@@ -261,9 +259,7 @@ export class Uploads {
   #isCrowded({ peer: { offeredCount } }: Upload): boolean {
     const most = this.servedBeside(offeredCount);
     if (this.#active.length < most) return false;
-    let count = 0;
-    for (const other of this.#active) if (other.peer.offeredCount <= offeredCount) count += 1;
-    return count >= most;
+    return countUpTo(this.#active, offeredCount) >= most;
   }
 
   /** A budget that fills again with time: an upload may begin while something is left. */
@@ -342,10 +338,11 @@ export class Uploads {
   }
 }
 
-/** As `splice`, which would make an array each time. */
-function removeAt(list: unknown[], place: number): void {
-  for (let at = place; at < list.length - 1; at += 1) list[at] = list[at + 1];
-  list.pop();
+/** How many are of peers with no more pieces than this. */
+function countUpTo(uploads: readonly Upload[], offeredCount: number): number {
+  let count = 0;
+  for (const { peer } of uploads) if (peer.offeredCount <= offeredCount) count += 1;
+  return count;
 }
 
 function bytesOf({ peer, firstChunk, count }: Upload): Bytes {
