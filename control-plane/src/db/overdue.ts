@@ -43,24 +43,23 @@ export async function overdueCancels(queries: Queries, limit: number): Promise<H
 }
 
 /**
- * Builds whose artifact every region in service holds by now, moved on at once; answers them. Begins
- * with what regions hold and not with what waits, so that many builds whose artifacts are nowhere yet
- * cost nothing.
+ * Builds whose artifact every region in service holds by now, moved on at once; answers them. Looks at
+ * each that waits, with one look into what regions hold.
  */
 export async function endReplicated(queries: Queries, limit: number): Promise<number[]> {
   const rows = await queries<{ id: number }[]>`
-    with wanted as (
+    with wanted as materialized (
       select name from regions where in_service or home
-    ), held as (
+    ), held as materialized (
       select b.id from builds b
-      join seeder_artifacts a on a.artifact = b.artifact
-      join seeders s on s.name = a.seeder
-      join wanted w on w.name = s.region
-      where b.state = 'REPLICATING'
-      group by b.id having count(distinct s.region) = (select count(*) from wanted)
+      where b.state = 'REPLICATING' and (select nullif(count(*), 0) from wanted) = (
+        select count(distinct s.region) from seeder_artifacts a
+        join seeders s on s.name = a.seeder
+        join wanted w on w.name = s.region
+        where a.artifact = b.artifact)
       limit ${limit}
     ), whole as (
-      select id from builds where id in (select id from held) and state = 'REPLICATING'
+      select id from builds where id = any (array(select id from held)) and state = 'REPLICATING'
       for update skip locked
     )
     update builds b set state = 'SUCCEEDED', deadline_at = null, ended_at = now()

@@ -20,6 +20,7 @@ interface Probe {
 function probe(options: {
   readonly intervalMs?: number;
   readonly jitter?: number;
+  readonly againMsMin?: number;
   readonly run?: (count: number, signal: AbortSignal) => unknown;
 }): Probe {
   const startsMs: number[] = [];
@@ -29,6 +30,7 @@ function probe(options: {
     intervalMs: options.intervalMs ?? 1000,
     jitter: options.jitter ?? 0,
     log,
+    ...(options.againMsMin === undefined ? {} : { againMsMin: options.againMsMin }),
     run: (signal) => {
       startsMs.push(performance.now() - zeroMs);
       return options.run?.(startsMs.length, signal);
@@ -51,22 +53,23 @@ describe("loop", () => {
   });
 
   test("waits a least time before a woken run, however many wakes there are", async () => {
-    const startsMs: number[] = [];
-    const zeroMs = performance.now();
-    const loop = startLoop({
-      name: "probe",
-      intervalMs: 1000,
-      againMsMin: 50,
-      jitter: 0,
-      log,
-      run: () => startsMs.push(performance.now() - zeroMs),
-    });
+    const { loop, startsMs } = probe({ againMsMin: 50 });
     await vi.advanceTimersByTimeAsync(10);
     for (let wakes = 0; wakes < 10; wakes += 1) loop.wake();
     await vi.advanceTimersByTimeAsync(30);
     loop.wake();
     await vi.advanceTimersByTimeAsync(200);
     expect(startsMs).toEqual([0, 50]);
+    await loop.stop();
+  });
+
+  test("waits longer before a woken run when the last one took long", async () => {
+    const { loop, startsMs } = probe({ againMsMin: 50, run: () => sleepFor(100) });
+    for (let passedMs = 0; passedMs < 900; passedMs += 10) {
+      loop.wake();
+      await vi.advanceTimersByTimeAsync(10);
+    }
+    expect(startsMs).toEqual([0, 500]);
     await loop.stop();
   });
 

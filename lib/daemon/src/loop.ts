@@ -9,7 +9,10 @@ export interface LoopOptions {
   readonly name: string;
   /** From the end of a run to the start of the next. */
   readonly intervalMs: number;
-  /** The shortest time from the end of a run to a woken one; none when absent. Bounds what wakers cost. */
+  /**
+   * The shortest time from the end of a run to a woken one, or four times what the run took when that
+   * is longer, up to the interval; none when absent. Bounds what wakers cost.
+   */
   readonly againMsMin?: number;
   /** Of 1: how far an interval may be from `intervalMs`, either way; 0.1 when absent. */
   readonly jitter?: number;
@@ -53,6 +56,7 @@ async function runUntilStopped(
   await Promise.resolve(); // Lets the caller keep the handle before the first run.
   while (!stopped.aborted) {
     pause.forgetWakes();
+    const startMs = performance.now();
     try {
       const { timeoutMs } = options;
       await run(
@@ -68,13 +72,18 @@ async function runUntilStopped(
     }
     if (failures === 0) {
       const usualMs = intervalMs * (1 - jitter + 2 * jitter * Math.random());
-      await pause.wait(options.againMsMin ?? 0, usualMs);
+      const tookMs = performance.now() - startMs;
+      await pause.wait(leastPauseMs(options, tookMs), usualMs);
     } else
       await pause.wait(
         loopBackoffMsMin,
         backoffMs(failures, options.backoffMsMax ?? loopBackoffMsMax),
       );
   }
+}
+
+function leastPauseMs({ againMsMin, intervalMs }: LoopOptions, tookMs: number): number {
+  return againMsMin === undefined ? 0 : Math.max(againMsMin, Math.min(intervalMs, 4 * tookMs));
 }
 
 /** Doubles from `loopBackoffMsMin` up to the cap, less up to half so that many processes spread. */
