@@ -53,7 +53,7 @@ export const seederConfig = z.strictObject({
   cacheBytesMax: z
     .int()
     .positive()
-    .default(64 * mebibyte)
+    .default(32 * mebibyte)
     .describe("memory for chunks that were read lately"),
   dropAfterMs: z
     .int()

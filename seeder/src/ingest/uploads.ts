@@ -1,12 +1,12 @@
 // Which chunks a running upload has sent. A builder may name in its manifest only chunks that it
 // sent itself or that its project's artifacts have: nobody claims another project's chunks by hash.
 // Kept in memory: after a restart a builder asks again and sends again what isn't in an artifact.
-import { toHex } from "@shoal/core/digest";
 import { ShoalError } from "@shoal/core/error";
 import { uploadChunksMax, uploadIdleMsMax, uploadsChunksMax, uploadsMax } from "@shoal/core/limits";
+import { HashTable } from "@shoal/store/hash-table";
 
 interface Upload {
-  readonly chunks: Set<string>;
+  readonly chunks: HashTable;
   touchedAtMs: number;
 }
 
@@ -17,21 +17,19 @@ export class Uploads {
   add(lease: string, hash: Uint8Array, nowMs: number): void {
     const upload = this.#of(lease, nowMs);
     upload.touchedAtMs = nowMs;
-    const hex = toHex(hash);
-    if (upload.chunks.has(hex)) return;
+    if (upload.chunks.has(hash)) return;
     if (upload.chunks.size >= uploadChunksMax) throw full("This upload has sent too many chunks.");
     if (this.#chunksCount() >= uploadsChunksMax) throw full("Uploads have sent too many chunks.");
-    upload.chunks.add(hex);
+    upload.chunks.add(hash);
   }
 
   has(lease: string, hash: Uint8Array): boolean {
-    return this.#uploads.get(lease)?.chunks.has(toHex(hash)) === true;
+    return this.#uploads.get(lease)?.chunks.has(hash) === true;
   }
 
   /** Whether any running upload sent the chunk: a collection of garbage keeps it. */
   isNamed(hash: Uint8Array): boolean {
-    const hex = toHex(hash);
-    for (const upload of this.#uploads.values()) if (upload.chunks.has(hex)) return true;
+    for (const upload of this.#uploads.values()) if (upload.chunks.has(hash)) return true;
     return false;
   }
 
@@ -52,7 +50,7 @@ export class Uploads {
     if (known !== undefined) return known;
     this.expire(nowMs);
     if (this.#uploads.size >= uploadsMax) throw full("Too many uploads run at once.");
-    const upload = { chunks: new Set<string>(), touchedAtMs: nowMs };
+    const upload = { chunks: new HashTable(), touchedAtMs: nowMs };
     this.#uploads.set(lease, upload);
     return upload;
   }
