@@ -180,6 +180,9 @@ export class Downloads {
   #askRoom(link: Link, now: Millis): void {
     // Hosts that have room are asked at once: others may take it.
     if (link.known.seeder && !isDue(link, this.#state.config)) return;
+    // Who sends counts an answer as sent before it has come through here, and invites us again: that is
+    // for when it has.
+    if (!hasRoom(link, requestsPerLinkMax)) return;
     while (hasRoom(link, requestsPerLinkMax) && !this.#state.requests.isFull) {
       if (!this.#hasMemory(link)) return;
       if (!this.#askRarest(link, now)) break;

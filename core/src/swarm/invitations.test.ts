@@ -84,6 +84,14 @@ test("a host is asked when it invites, for what its window holds", () => {
   expect(script.tell(invitation(1, 0)).take("request")).toHaveLength(2);
 });
 
+test("an invitation that comes while the window is full is answered once it isn't", () => {
+  const script = inviting().joinArtifact().openPeer(1, [0, 1, 2, 3, 4]);
+  const [first] = script.tell(invitation(1, 0)).take("request");
+  expect(script.tell(invitation(1, 0)).take("request")).toHaveLength(0);
+  if (first !== undefined) script.deliver(first);
+  expect(script.take("request")).toHaveLength(1);
+});
+
 test("a seeder is asked without an invitation", () => {
   const script = inviting().joinArtifact().openPeer(1, [0], { seeder: true });
   expect(linksOf(script.take("request"))).toEqual([1]);
