@@ -8,78 +8,11 @@ import { digest } from "@shoal/core/digest";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { countBits } from "@shoal/core/swarm/bitfield";
 import type { Release } from "@shoal/core/rollout/release";
-import { createCertificate } from "@shoal/trust/certificate";
-import { createKey } from "@shoal/trust/key-file";
 import { describe, expect, onTestFinished, test } from "vitest";
-import {
-  makeArtifact,
-  MemorySwarm,
-  nowMs,
-  startTestSeeder,
-  TestRegion,
-  type TestArtifact,
-  type TestSeeder,
-} from "../region.test-kit.ts";
+import { makeArtifact, type TestArtifact } from "../region.test-kit.ts";
 import { release, runSpec } from "../releases.test-kit.ts";
-import { Seeders } from "../seeders.ts";
-import { eventually, silentLog, testFolder } from "../test-folder.test-kit.ts";
-import { Artifacts } from "./artifacts.ts";
-
-interface Host {
-  readonly region: TestRegion;
-  readonly seeder: TestSeeder;
-  readonly dir: string;
-  swarm: MemorySwarm;
-  artifacts: Artifacts;
-  occupied: ArtifactCid[];
-  readonly told: string[];
-  /** As after a kill of the agent and its restart. */
-  readonly restart: () => Promise<void>;
-}
-
-async function openHost(oldBytesMax = 1_000_000_000, parent?: string): Promise<Host> {
-  const region = new TestRegion();
-  const seeder = await startTestSeeder(region);
-  const certificate = await createCertificate(createKey());
-  const seeders = new Seeders({ certificate, passport: () => "" }, [seeder]);
-  onTestFinished(() => seeders.close());
-  const dir = join(parent ?? (await testFolder()), "releases");
-  const told: string[] = [];
-  const open = async (): Promise<Artifacts> => {
-    const artifacts = new Artifacts(
-      {
-        node: host.swarm,
-        knownPeers: () => [],
-        seeders,
-        statement: () => undefined,
-        trust: () => region.trust,
-        now: () => nowMs,
-        monotonic: () => performance.now(),
-        onHeld: (cid) => told.push(`held ${nameOf(cid)}`),
-        onLost: (cid) => told.push(`lost ${nameOf(cid)}`),
-        onFailed: (cid, code) => told.push(`failed ${nameOf(cid)} ${code}`),
-        onChange: () => undefined,
-        occupied: () => host.occupied,
-        log: silentLog,
-      },
-      { dir, oldBytesMax, unfinishedBytesMax: 1_000_000_000 },
-    );
-    await artifacts.load();
-    return artifacts;
-  };
-  const host = { region, seeder, dir, told, occupied: [] } as unknown as Host;
-  host.swarm = new MemorySwarm(region);
-  host.artifacts = await open();
-  onTestFinished(() => host.artifacts.stop());
-  return Object.assign(host, {
-    restart: async () => {
-      await host.artifacts.stop();
-      host.swarm = new MemorySwarm(region);
-      told.length = 0;
-      host.artifacts = await open();
-    },
-  });
-}
+import { eventually, testFolder } from "../test-folder.test-kit.ts";
+import { openHost as openTestHost, type TestHost } from "./artifacts.test-kit.ts";
 
 /** A small tree with a manifest that travels in blocks. */
 function makeLongArtifact(): TestArtifact {
@@ -94,9 +27,12 @@ const b = makeArtifact(105, 20);
 const c = makeArtifact(900, 20);
 const nameOf = (cid: ArtifactCid): string =>
   Object.entries({ a, b, c }).find(([, artifact]) => artifact.cid === cid)?.[0] ?? cid;
+const openHost = (oldBytesMax = 1_000_000_000, parent?: string): Promise<TestHost> =>
+  openTestHost({ oldBytesMax, ...(parent === undefined ? {} : { parent }), nameOf });
 const of = ({ cid }: TestArtifact): Release => release(runSpec("x"), cid);
-const isHeld = (host: Host, artifact: TestArtifact) => () => host.artifacts.isHeld(artifact.cid);
-const onDisk = async (host: Host): Promise<readonly string[]> =>
+const isHeld = (host: TestHost, artifact: TestArtifact) => () =>
+  host.artifacts.isHeld(artifact.cid);
+const onDisk = async (host: TestHost): Promise<readonly string[]> =>
   (await readdir(host.dir))
     .filter((name) => name !== "damaged")
     .map(nameOf)
@@ -116,7 +52,7 @@ async function smallDisk(kibibytes: number): Promise<string> {
   return folder;
 }
 
-async function contentOf(host: Host, { cid }: TestArtifact): Promise<Buffer> {
+async function contentOf(host: TestHost, { cid }: TestArtifact): Promise<Buffer> {
   return readFile(join(host.artifacts.treePath(cid), "program"));
 }
 
@@ -333,7 +269,7 @@ describe("fetching", { timeout: 30_000 }, () => {
 });
 
 describe("removing", { timeout: 30_000 }, () => {
-  async function holdAll(host: Host): Promise<void> {
+  async function holdAll(host: TestHost): Promise<void> {
     for (const artifact of [a, b, c]) {
       host.region.add(artifact);
       host.artifacts.want([of(artifact)]);
