@@ -1,5 +1,5 @@
 // Runs one of the processes in the foreground. The command line imports none of them.
-import { roomEnvironment, roomMain, type Room } from "@shoal/daemon/room-main";
+import { roomEnvironment, roomMain, runtimeFlags, type Room } from "@shoal/daemon/room-main";
 import type { Environment } from "./environment.ts";
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
@@ -10,7 +10,7 @@ export async function runRoom(
   args: readonly string[],
   environment: Environment,
 ): Promise<number> {
-  const child = spawn(process.execPath, [roomMain(room), ...args], {
+  const child = spawn(process.execPath, [...runtimeFlags, roomMain(room), ...args], {
     stdio: "inherit",
     env: { ...roomEnvironment, ...environment },
   });

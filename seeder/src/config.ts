@@ -53,7 +53,7 @@ export const seederConfig = z.strictObject({
   cacheBytesMax: z
     .int()
     .positive()
-    .default(32 * mebibyte)
+    .default(8 * mebibyte)
     .describe("memory for chunks that were read lately"),
   dropAfterMs: z
     .int()

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { roomEnvironment, roomMain, type Room } from "./room-main.ts";
+import { roomEnvironment, roomMain, runtimeFlags, type Room } from "./room-main.ts";
 
 export interface ChildDaemonOptions {
   /** For messages, and for the names of its configuration and its log. */
@@ -64,6 +64,7 @@ export class ChildDaemon {
     const child = this.#spawn([
       ...prefix,
       process.execPath,
+      ...runtimeFlags,
       roomMain(room),
       "--config",
       configFile,
