@@ -10,6 +10,9 @@ const of = ({ cid }: TestArtifact): Release => release(runSpec("x"), cid);
 const isHeld = (host: TestHost, artifact: TestArtifact) => () =>
   host.artifacts.isHeld(artifact.cid);
 
+const failedFetches = ({ told }: TestHost): readonly string[] =>
+  told.filter((what) => what.endsWith("fetch_failed"));
+
 test("is paused by a person: nothing more comes, it says so, over a restart too, and goes on", async () => {
   const host = await openHost();
   host.region.add(a);
@@ -22,6 +25,7 @@ test("is paused by a person: nothing more comes, it says so, over a restart too,
   const said = "40% here, 1 links, waits for 1 of 1 pieces: paused by a person";
   await eventually(() => host.artifacts.describe(a.cid) === said);
   expect(host.artifacts.fetches()).toMatchObject([{ waits: { reason: "paused" } }]);
+  expect(failedFetches(host)).toEqual([]);
   await host.restart();
   host.artifacts.pause(paused);
   host.artifacts.want([of(a), of(b), of(c)]);
@@ -34,7 +38,7 @@ test("is paused by a person: nothing more comes, it says so, over a restart too,
   expect(host.artifacts.isHeld(a.cid)).toBe(false);
   host.artifacts.pause(new Set());
   await eventually(isHeld(host, a));
-  expect(host.told.filter((what) => what.endsWith("fetch_failed"))).toEqual([]);
+  expect(failedFetches(host)).toEqual([]);
 });
 
 test("doesn't ask for the manifest of what was paused before it began, and says so", async () => {
