@@ -9,22 +9,22 @@ import { readFile, writeFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { decodeManifest, encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
 import type { Manifest } from "@shoal/core/content/manifest";
-import { digest, digestBytes, toHex } from "@shoal/core/digest";
+import { digest, digestBytes } from "@shoal/core/digest";
 import { chunkBytesTarget, chunksInFlightMax } from "@shoal/core/limits";
-import { gibibyte, mebibyte } from "@shoal/core/units";
+import { gibibyte, mebibyte, type Bytes, type ChunkIndex } from "@shoal/core/units";
+import { forEachInLanes } from "@shoal/store/bounded-lanes";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
 import { readParts } from "@shoal/store/file-parts";
-import { freeBytes } from "@shoal/store/free-bytes";
-import { openReleaseFiles } from "@shoal/store/release-files";
+import { openReleaseFiles, type ReleaseFiles } from "@shoal/store/release-files";
 import { reuseFrom } from "@shoal/store/release-reuse";
-import { Lanes } from "@shoal/store/lanes";
+import { laneBytesMax, LaneBuffers } from "@shoal/store/lane-buffers";
 import { openContentPool, type ContentWork } from "@shoal/store/content-pool";
 import { readTree } from "@shoal/store/tree-reader";
 import { scanTree } from "@shoal/store/tree-scan";
 import { TreeStream } from "@shoal/store/tree-stream";
 
-/** Chunks on their way at once: the bound of what waits in memory. */
+/** Runs of chunks on their way at once: the bound of what waits in memory. */
 const lanesCount = 16;
 /** Of an input, in memory to be hashed: more than any cache holds. */
 const hashedBytesMax = 512 * mebibyte;
@@ -89,33 +89,45 @@ async function update(
   const store = await openChunkStore(await openDirectoryBlobs(storeDir), config);
   const files = await openReleaseFiles(dir, manifest);
   const reused = old === undefined ? undefined : await reuseFrom(files, [old]);
-  const lanes = new Lanes(lanesCount);
-  const repeated = repeatedHashes(manifest);
   let movedBytes = 0;
-  for (const index of files.missingChunks()) {
-    await lanes.run(async () => {
-      const bytes = await store.read(files.hashOf(index));
-      movedBytes += bytes.length;
-      await files.write(index, bytes);
-      // Others may be reading the same when a chunk is there twice.
-      if (!repeated.has(toHex(files.hashOf(index)))) freeBytes(bytes);
-    });
-  }
-  await lanes.finish();
+  const buffers = new LaneBuffers();
+  await forEachInLanes(missingRuns(files), lanesCount, async ({ first, count, bytes }) => {
+    const into = buffers.take(bytes);
+    const hashes = manifest.chunkHashes.subarray(
+      first * digestBytes,
+      (first + count) * digestBytes,
+    );
+    await store.readRun(hashes, into);
+    movedBytes += bytes;
+    await files.writeRun(first, count, into);
+    buffers.give(into);
+  });
+  buffers.close();
   await files.seal();
   await files.close();
   return { ...described(manifest), reusedBytes: reused?.bytes ?? 0, movedBytes };
 }
 
-function repeatedHashes({ chunkHashes }: Manifest): ReadonlySet<string> {
-  const seen = new Set<string>();
-  const repeated = new Set<string>();
-  for (let at = 0; at < chunkHashes.length; at += digestBytes) {
-    const hex = toHex(chunkHashes.subarray(at, at + digestBytes));
-    if (seen.has(hex)) repeated.add(hex);
-    seen.add(hex);
+interface MissingRun {
+  readonly first: ChunkIndex;
+  readonly count: number;
+  readonly bytes: Bytes;
+}
+
+/** What isn't in place, in runs of chunks that follow one another: a host fetches and writes runs, too. */
+function* missingRuns(files: ReleaseFiles): Generator<MissingRun> {
+  const { chunkBytes } = files.manifest;
+  let run: MissingRun | undefined;
+  for (const chunk of files.missingChunks()) {
+    const bytes = chunkBytes[chunk] ?? 0;
+    if (run !== undefined && chunk === run.first + run.count && run.bytes + bytes <= laneBytesMax) {
+      run = { first: run.first, count: run.count + 1, bytes: run.bytes + bytes };
+      continue;
+    }
+    if (run !== undefined) yield run;
+    run = { first: chunk, count: 1, bytes };
   }
-  return repeated;
+  if (run !== undefined) yield run;
 }
 
 function described(manifest: Manifest): Record<string, unknown> {
