@@ -3,7 +3,7 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { shoalRun } from "./content.ts";
+import { shoalRun } from "./run-shoal.ts";
 
 export interface Done {
   readonly wallSeconds: number;

@@ -18,7 +18,7 @@ import {
   readIndex,
   settleDisk,
 } from "./casync.ts";
-import { runShoal } from "./content.ts";
+import { runShoal } from "./run-shoal.ts";
 import {
   makeExecutables,
   readExecutables,
