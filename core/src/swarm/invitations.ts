@@ -19,6 +19,8 @@ import type { Uploads } from "./uploads.ts";
 
 /** An answer that takes so many times the usual doesn't come. */
 const lateTimes = 4;
+/** Times to look again are rounded up to such a share of what an upload usually takes. */
+const wakeShare = 1 / 5;
 /** Weight of the newest answer in what is usual. */
 const newestWeight = 0.1;
 
@@ -75,16 +77,16 @@ export class Invitations {
       this.#open.push(peer.link);
       peer.link.invitedMs = now;
       this.#expiresMs = Math.min(this.#expiresMs, now + this.#patienceMs);
-      state.timers.lower(timer.invitations, this.#expiresMs);
+      this.#wakeBy(this.#expiresMs);
       announcer.invite(peer);
     }
   }
 
   /** What isn't answered by now won't be. */
   #expire(now: Millis): void {
-    const { config, timers } = this.#deps.state;
+    const { config } = this.#deps.state;
     if (this.#expiresMs > now) {
-      if (this.#open.length > 0) timers.lower(timer.invitations, this.#expiresMs);
+      if (this.#open.length > 0) this.#wakeBy(this.#expiresMs);
       return;
     }
     this.#expiresMs = Infinity;
@@ -93,7 +95,7 @@ export class Invitations {
       const untilMs = link.invitedMs + this.#patienceMs;
       if (untilMs > now) {
         this.#expiresMs = Math.min(this.#expiresMs, untilMs);
-        timers.lower(timer.invitations, untilMs);
+        this.#wakeBy(untilMs);
         continue;
       }
       removeFrom(this.#open, link);
@@ -101,6 +103,18 @@ export class Invitations {
       const againMs = config.inviteAgainUploads * this.#deps.uploads.usualMs;
       link.notInvitedBeforeMs = now + Math.max(againMs, this.#patienceMs);
     }
+  }
+
+  /**
+   * Looks again at this time or a little later, together with what else is due then: nobody needs it to the millisecond
+   * while uploads take a hundred. A fifth of a simulated world's events, and of a host's wake-ups, were these.
+   */
+  #wakeBy(at: Millis): void {
+    const { state, uploads } = this.#deps;
+    const stepMs = uploads.usualMs * wakeShare;
+    // Never sooner, by however little a quotient may be off: it would be looked at in vain, again and again.
+    const wakeMs = stepMs > 0 ? Math.max(at, Math.ceil(at / stepMs) * stepMs) : at;
+    state.timers.lower(timer.invitations, wakeMs);
   }
 
   get #patienceMs(): Millis {
@@ -140,7 +154,7 @@ export class Invitations {
       best = peer;
       bestWaitMs = waitMs;
     }
-    if (nextMs < Infinity) state.timers.lower(timer.invitations, nextMs);
+    if (nextMs < Infinity) this.#wakeBy(nextMs);
     return best;
   }
 
