@@ -9,7 +9,7 @@
 // One process at a time writes to a folder. It may be killed at any moment: what `progress` says was
 // synced before it was said; after a crash of the machine it is hashed again. Bytes are checked by
 // whoever brings them; here they are checked again only when a file no longer looks as it was sealed.
-import { unlink } from "node:fs/promises";
+import { unlink, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeCid } from "@shoal/core/cid";
 import { encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
@@ -243,13 +243,12 @@ export class ReleaseFiles {
     }
     let isSuspect = false;
     try {
-      await this.#files.read(
-        this.#ranges.rangesOf(firstChunk, count),
-        bytes,
-        async (file, handle) => {
-          isSuspect ||= !this.#isAsSealed(file, markOf(await handle.stat({ bigint: true })));
-        },
-      );
+      // Before sealing nobody but us has a reason to touch the files.
+      const look = async (file: number, handle: FileHandle): Promise<void> => {
+        isSuspect ||= !this.#isAsSealed(file, markOf(await handle.stat({ bigint: true })));
+      };
+      const ranges = this.#ranges.rangesOf(firstChunk, count);
+      await this.#files.read(ranges, bytes, this.isSealed ? look : undefined);
     } catch (cause) {
       if (!isDamage(cause)) throw cause;
       // A file is gone, too short or unreadable: all of the run is in doubt.
@@ -371,13 +370,9 @@ export class ReleaseFiles {
     return marks;
   }
 
-  /** Before sealing nobody but us has a reason to touch the files. */
   #isAsSealed(file: number, mark: Uint8Array): boolean {
-    if (this.#marks === undefined) return true;
-    return digestEquals(
-      this.#marks.subarray(file * fileMarkBytes, (file + 1) * fileMarkBytes),
-      mark,
-    );
+    const sealed = this.#marks?.subarray(file * fileMarkBytes, (file + 1) * fileMarkBytes);
+    return sealed !== undefined && digestEquals(sealed, mark);
   }
 
   #split(firstChunk: ChunkIndex, count: number, bytes: Uint8Array): Uint8Array[] {
