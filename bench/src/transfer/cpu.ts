@@ -5,7 +5,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const ticksPerSecond = Number(execFileSync("getconf", ["CLK_TCK"], { encoding: "utf8" }));
 const idleMs = 2000;
-const idleShareMax = 0.05;
+/** Of a core, for each process: several times what an agent may use that has nothing to do. */
+const idleShareMax = 0.025;
 const idleDeadlineMs = 60_000;
 
 /** User and system seconds of a process with all its threads, living or not. */
@@ -44,7 +45,7 @@ export async function whenIdle(pids: readonly number[]): Promise<void> {
   for (let before = await total(); ;) {
     await sleep(idleMs);
     const after = await total();
-    if (after - before < (idleShareMax * idleMs) / 1000) return;
+    if (after - before < (pids.length * idleShareMax * idleMs) / 1000) return;
     if (performance.now() - startMs > idleDeadlineMs)
       throw new Error("the fleet isn't getting idle");
     before = after;
