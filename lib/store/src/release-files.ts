@@ -9,7 +9,7 @@
 // One process at a time writes to a folder. It may be killed at any moment: what `progress` says was
 // synced before it was said; after a crash of the machine it is hashed again. Bytes are checked by
 // whoever brings them; here they are checked again only when a file no longer looks as it was sealed.
-import { unlink, type FileHandle } from "node:fs/promises";
+import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeCid } from "@shoal/core/cid";
 import { encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
@@ -63,7 +63,7 @@ export interface ReleaseCheck {
 
 const syncLanesCount = 8;
 /**
- * What a killed process may have to get again, a tenth of the largest artifact. Each sync empties the disk's own
+ * What a killed process may have to get again, a tenth of 10 GiB. Each sync empties the disk's own
  * cache, for which all that is written meanwhile waits: 10 GiB took 57 s with one every 256 MiB (67, 57, 49), and 52 s
  * with these (52, 51, 53).
  */
@@ -243,12 +243,12 @@ export class ReleaseFiles {
     }
     let isSuspect = false;
     try {
-      // Before sealing nobody but us has a reason to touch the files.
-      const look = async (file: number, handle: FileHandle): Promise<void> => {
-        isSuspect ||= !this.#isAsSealed(file, markOf(await handle.stat({ bigint: true })));
-      };
       const ranges = this.#ranges.rangesOf(firstChunk, count);
-      await this.#files.read(ranges, bytes, this.isSealed ? look : undefined);
+      await this.#files.read(ranges, bytes, async (file, handle) => {
+        // Before sealing nobody but us has a reason to touch the files.
+        if (!this.isSealed) return;
+        isSuspect ||= !this.#isAsSealed(file, markOf(await handle.stat({ bigint: true })));
+      });
     } catch (cause) {
       if (!isDamage(cause)) throw cause;
       // A file is gone, too short or unreadable: all of the run is in doubt.
