@@ -56,6 +56,8 @@ test("when no seeder answers, peers of an earlier life and what they know are of
       membership: {
         addPeers: (peers) => offered.push(...peers),
         setPaused: () => undefined,
+        reused: () => undefined,
+        reuseFailed: () => undefined,
         progress: () => ({ chunksHeld: 0 }) as never,
         done: Promise.resolve(),
         leave: async () => undefined,
@@ -87,6 +89,8 @@ test("a host with links that gets on sends nobody searching, and one that doesn'
       membership: {
         addPeers: () => undefined,
         setPaused: () => undefined,
+        reused: () => undefined,
+        reuseFailed: () => undefined,
         progress: () => ({ chunksHeld: 3, links: 9 }) as never,
         done: Promise.resolve(),
         leave: async () => undefined,

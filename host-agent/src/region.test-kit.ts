@@ -14,11 +14,10 @@ import type { Manifest } from "@shoal/core/content/manifest";
 import { blockAt, blocksOf, isInBlocks } from "@shoal/core/content/manifest-blocks";
 import { decodeManifest, encodeManifest } from "@shoal/core/content/manifest-codec";
 import { digest } from "@shoal/core/digest";
-import type { Waits } from "@shoal/core/swarm/waits-for";
 import type { ArtifactCid } from "@shoal/core/ids";
 import { Prng } from "@shoal/core/prng";
 import type { Goal } from "@shoal/core/rollout/goal";
-import type { ArtifactStorage, Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
+import type { PeerCandidate } from "@shoal/peer/peer-node";
 import { createCertificate, peerIdOfCertificate } from "@shoal/trust/certificate";
 import { signGoal } from "@shoal/trust/goal-envelope";
 import { createKey } from "@shoal/trust/key-file";
@@ -304,93 +303,6 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   const parts: Uint8Array[] = [];
   for await (const part of request) parts.push(part as Uint8Array);
   return JSON.parse(Buffer.concat(parts).toString("utf8"));
-}
-
-const noPeer: Waits = {
-  ...{ reason: "noPeer", piecesMissing: 1, piecesCount: 1, peersLinked: 0, peersKnown: 0 },
-  ...{ requests: 0, peers: [] },
-};
-
-/** A node whose peers have everything that the region has; `allow` holds back what isn't to come yet. */
-export class MemorySwarm implements Pick<PeerNode, "join" | "addresses" | "findPeers"> {
-  readonly #region: TestRegion;
-  /** Chunks that each membership may still get. */
-  allow: number = Number.POSITIVE_INFINITY;
-  readonly joined: ArtifactCid[] = [];
-  /** What peers are served from, by artifact. */
-  readonly storages: Map<ArtifactCid, ArtifactStorage> = new Map();
-  readonly left: ArtifactCid[] = [];
-  /** The most members at once. */
-  atOnceMax = 0;
-  #fetching = 0;
-
-  constructor(region: TestRegion) {
-    this.#region = region;
-  }
-
-  addresses(): readonly string[] {
-    return ["/ip4/127.0.0.1/tcp/4001"];
-  }
-
-  async findPeers(): Promise<readonly PeerCandidate[]> {
-    return [];
-  }
-
-  join({
-    cid,
-    partOf,
-    manifest,
-    storage,
-    paused = false,
-  }: Parameters<PeerNode["join"]>[0]): Membership {
-    this.joined.push(cid);
-    this.storages.set(cid, storage);
-    const has = storage.heldChunks();
-    const isHeld = (chunk: number): boolean => (((has[chunk >> 3] ?? 0) >> (chunk & 7)) & 1) === 1;
-    const missing = [...manifest.chunkBytes.keys()].filter((chunk) => !isHeld(chunk));
-    let moved = 0;
-    let bytes = 0;
-    let isGone = false;
-    let isPaused = paused;
-    const deliver = async (): Promise<void> => {
-      this.#fetching += 1;
-      this.atOnceMax = Math.max(this.atOnceMax, this.#fetching);
-      try {
-        for (const chunk of missing) {
-          while ((this.allow <= moved || isPaused) && !isGone) await new Promise(setImmediate);
-          if (isGone) throw new Error("left");
-          const content = this.#region.chunk(partOf ?? cid, chunk, partOf !== undefined);
-          await storage.writeRun(chunk, 1, content);
-          moved += 1;
-          bytes += content.length;
-        }
-      } finally {
-        this.#fetching -= 1;
-      }
-    };
-    return {
-      addPeers: (_peers: readonly PeerCandidate[]) => undefined,
-      progress: () => ({
-        chunksHeld: manifest.chunkBytes.length - missing.length + moved,
-        chunksCount: manifest.chunkBytes.length,
-        bytesFromSeeders: 0,
-        bytesFromPeers: bytes,
-        bytesRefused: 0,
-        links: 1,
-        waits:
-          moved < missing.length ? { ...noPeer, ...(isPaused && { reason: "paused" }) } : undefined,
-        stillMs: 0,
-      }),
-      setPaused: (value) => {
-        isPaused = value;
-      },
-      done: deliver(),
-      leave: async () => {
-        isGone = true;
-        this.left.push(cid);
-      },
-    };
-  }
 }
 
 export function manifestOf({ manifestBytes }: TestArtifact): Manifest {

@@ -48,6 +48,8 @@ async function serving(artifact: TestArtifact): Promise<Serving> {
     return {
       addPeers: () => undefined,
       setPaused: () => undefined,
+      reused: () => undefined,
+      reuseFailed: () => undefined,
       progress: () => {
         throw new Error("nobody asks a seeder how far it is");
       },

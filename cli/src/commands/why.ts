@@ -89,7 +89,7 @@ function whatHelps({ reason, peersKnown, peers }: NonNullable<FetchStatus["waits
     case "noOffer":
       return "nothing yet: its links are new";
     case "storing":
-      return "a faster disk: what it lacks has arrived and isn't written yet";
+      return "a faster disk: what it lacks has arrived, or lies in another release there, and isn't written yet";
     case "notOffered":
       return "a seeder, or a host that has what all of its peers lack";
     case "requests":

@@ -3,7 +3,7 @@
 //
 // Invariants: `unrequested(p)` counts the chunks of piece p that are neither held nor asked for, and p
 // is listed in `rarity` exactly while it isn't zero; `offer` has exactly the pieces whose chunks are
-// all held and that weren't withdrawn; a chunk that is being stored counts as asked for.
+// all held and that weren't withdrawn; a chunk that is being stored or reused counts as asked for.
 import type { PieceMap } from "../content/pieces.ts";
 import { assert } from "../error.ts";
 import type { ArtifactCid } from "../ids.ts";
@@ -17,12 +17,14 @@ import { PieceRecords } from "./piece-records.ts";
 import { RarityOrder } from "./rarity-order.ts";
 
 // Of a chunk, in one byte: whether it is held, or being stored and then who sent it, and in the bits
-// from `copiesShift` on how many links are asked for it now.
+// from `copiesShift` on how many links are asked for it now. One that is being reused is as one that this
+// node was asked for itself and is storing.
 const heldBit = 1;
 const storingBit = 2;
 const fromSeederBit = 4;
 const copiesShift = 3;
 const oneCopy = 1 << copiesShift;
+const reusingState = oneCopy | storingBit;
 /** Most links that can be asked for one chunk at once. */
 const copiesMax = 255 >> copiesShift;
 
@@ -58,10 +60,13 @@ export class Artifact {
   bytesOpenAtHosts: Bytes = 0;
   /** Accepted and not yet stored. */
   bytesStoring: Bytes = 0;
+  /** On their way from elsewhere on this node's disk. */
+  chunksReusing = 0;
   readonly #chunks: Uint8Array;
   readonly #records: PieceRecords;
 
-  constructor({ artifact, cid, pieces, held, priority }: ArtifactJoined, prng: Prng) {
+  constructor(joined: ArtifactJoined, prng: Prng) {
+    const { artifact, cid, pieces, held, reusing, priority } = joined;
     this.slot = artifact;
     this.cid = cid;
     this.pieces = pieces;
@@ -74,7 +79,7 @@ export class Artifact {
     this.rarity = new RarityOrder(pieces.count, prng, this.#records);
     this.offer = bitfieldOf(pieces.count);
     this.#chunks = new Uint8Array(pieces.chunksCount);
-    for (let piece = 0; piece < pieces.count; piece += 1) this.#begin(piece, held);
+    for (let piece = 0; piece < pieces.count; piece += 1) this.#begin(piece, held, reusing);
   }
 
   get isComplete(): boolean {
@@ -210,6 +215,29 @@ export class Artifact {
     const state = this.#stateOf(chunk);
     if ((state & fromSeederBit) !== 0) this.bytesFromSeeders += bytes;
     else this.bytesFromPeers += bytes;
+    return this.#hold(chunk, state);
+  }
+
+  /** A chunk from elsewhere on this node's disk is held. True when its piece is complete by that. */
+  reuse(chunk: ChunkIndex): boolean {
+    return this.#hold(chunk, this.#endReusing(chunk));
+  }
+
+  /** A chunk wasn't elsewhere on this node's disk after all: it is to be asked for. */
+  failReuse(chunk: ChunkIndex): void {
+    this.#chunks[chunk] = this.#endReusing(chunk);
+    this.release(chunk);
+  }
+
+  /** Answers the chunk's state after that. */
+  #endReusing(chunk: ChunkIndex): number {
+    const state = this.#stateOf(chunk);
+    assert(state === reusingState, "a chunk is reused once");
+    this.chunksReusing -= 1;
+    return state & ~storingBit;
+  }
+
+  #hold(chunk: ChunkIndex, state: number): boolean {
     this.#chunks[chunk] = (state | heldBit) - oneCopy;
     this.chunksHeld += 1;
     const piece = this.pieces.pieceOf(chunk);
@@ -220,22 +248,26 @@ export class Artifact {
     return true;
   }
 
-  #begin(piece: PieceIndex, held: Uint8Array): void {
+  #begin(piece: PieceIndex, held: Uint8Array, reusing: Uint8Array | undefined): void {
     const first = this.pieces.firstChunk(piece);
     const count = this.pieces.chunkCount(piece);
     let missing = 0;
+    let unrequested = 0;
     for (let chunk = first; chunk < first + count; chunk += 1) {
-      if (hasBit(held, chunk)) this.#chunks[chunk] = heldBit;
-      else missing += 1;
+      if (hasBit(held, chunk)) {
+        this.#chunks[chunk] = heldBit;
+        continue;
+      }
+      missing += 1;
+      if (reusing !== undefined && hasBit(reusing, chunk)) this.#chunks[chunk] = reusingState;
+      else unrequested += 1;
     }
     this.#records.setMissing(piece, missing);
-    this.#records.setUnrequested(piece, missing);
+    this.#records.setUnrequested(piece, unrequested);
     this.chunksHeld += count - missing;
-    if (missing > 0) {
-      this.rarity.add(piece);
-    } else {
-      this.#serve(piece);
-    }
+    this.chunksReusing += missing - unrequested;
+    if (unrequested > 0) this.rarity.add(piece);
+    if (missing === 0) this.#serve(piece);
   }
 
   #serve(piece: PieceIndex): void {

@@ -26,6 +26,8 @@ export interface ArtifactJoined {
   readonly pieces: PieceMap;
   /** Chunks held and verified: bit i % 8 of byte i >> 3 is chunk i. */
   readonly held: Uint8Array;
+  /** Chunks that aren't held and are being taken from elsewhere on this node's disk, in the same form. */
+  readonly reusing?: Uint8Array;
   /** Larger goes first. */
   readonly priority: number;
 }
@@ -172,6 +174,17 @@ export interface ChunkRefused {
   readonly peer: PeerId;
 }
 
+/**
+ * Occurs when chunks that were being taken from elsewhere on this node's disk are held, or turn out not to be
+ * there: from then on these are asked for.
+ */
+export interface ReuseEnded {
+  readonly type: "chunksReused" | "reuseFailed";
+  readonly artifact: ArtifactSlot;
+  readonly firstChunk: ChunkIndex;
+  readonly count: number;
+}
+
 /** Occurs when an ordered upload came to its end, or was stopped, or its chunks couldn't be read. */
 export interface UploadEnded {
   readonly type: "uploadEnded";
@@ -205,6 +218,7 @@ export type SwarmInput =
   | ChunkReceived
   | ChunkStored
   | ChunkRefused
+  | ReuseEnded
   | UploadEnded
   | DeadlineReached;
 

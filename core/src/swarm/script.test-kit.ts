@@ -68,11 +68,18 @@ export class Script {
     return this;
   }
 
-  joinArtifact(held: readonly number[] | "all" = [], artifact = 1, priority = 0): this {
+  joinArtifact(
+    held: readonly number[] | "all" = [],
+    artifact = 1,
+    priority = 0,
+    reused: readonly number[] = [],
+  ): this {
     const { pieces } = this;
+    const reusing = bits(pieces.chunksCount, reused);
     const cid = `b${"a".repeat(50)}${artifact}`;
     const field = bits(pieces.chunksCount, held);
-    return this.tell({ type: "artifactJoined", artifact, cid, pieces, held: field, priority });
+    const has = { pieces, held: field, reusing };
+    return this.tell({ type: "artifactJoined", artifact, cid, ...has, priority });
   }
 
   /** A link to a peer that is a member and offers these pieces. */

@@ -61,6 +61,8 @@ const turn = fc.record({
   stores: fc.boolean(),
   refuses: fc.boolean(),
   answers: fc.boolean(),
+  /** What becomes of a chunk that was on its way from elsewhere on the disk. */
+  reuse: fc.constantFrom(undefined, undefined, "chunksReused" as const, "reuseFailed" as const),
 });
 
 test("nothing that peers say breaks the scheduler or its bounds", () => {
@@ -68,7 +70,8 @@ test("nothing that peers say breaks the scheduler or its bounds", () => {
   fc.assert(
     fc.property(fc.array(turn, { maxLength: 60 }), (turns) => {
       const script = new Script(pieces, { downloadBytesOpenMax: memoryMax, linksMax: 6 });
-      script.joinArtifact([0, 1, 2, 3, 9]).joinArtifact("all", 2);
+      const reusing = [5, 6, 7, 8, 15, 16];
+      script.joinArtifact([0, 1, 2, 3, 9], 1, 0, reusing).joinArtifact("all", 2);
       let nextLink = 5;
       const ids = new Map<number, number>();
       const open = (name: number): number => {
@@ -82,11 +85,17 @@ test("nothing that peers say breaks the scheduler or its bounds", () => {
       const paused = new Set<number>();
       const asked = (): ReturnType<typeof script.take<"request">> => {
         const requests = script.take("request");
-        for (const { artifact: slot } of requests) expect(paused).not.toContain(slot);
-        for (const { count } of requests) openBytes += count * 64 * kibibyte;
+        for (const { artifact: slot, firstChunk, count } of requests) {
+          expect(paused).not.toContain(slot);
+          expect(reusing.filter((at) => at >= firstChunk && at < firstChunk + count)).toEqual([]);
+          openBytes += count * 64 * kibibyte;
+        }
         return requests;
       };
-      for (const { saying, waitMs, stores, refuses, answers } of turns) {
+      for (const { saying, waitMs, stores, refuses, answers, reuse } of turns) {
+        const firstChunk = reuse === undefined ? undefined : reusing.pop();
+        if (reuse !== undefined && firstChunk !== undefined)
+          script.tell({ type: reuse, artifact: 1, firstChunk, count: 1 });
         const name = "link" in saying ? saying.link : 1;
         const id = ids.get(name) ?? open(name);
         if (saying.type === "pauseChanged") {

@@ -6,9 +6,10 @@
 // remote peer says never throws; what breaks the protocol ends its link. The same seed and the same
 // inputs give the same outputs.
 import { assert } from "../error.ts";
+import type { PeerId } from "../ids.ts";
 import { artifactsPerNodeMax } from "../limits.ts";
 import type { Prng } from "../prng.ts";
-import type { Millis } from "../units.ts";
+import type { ChunkIndex, Millis } from "../units.ts";
 import { Announcer } from "./announcer.ts";
 import { Artifact } from "./artifact.ts";
 import { Candidates } from "./candidates.ts";
@@ -24,6 +25,7 @@ import type {
   LinkOpened,
   PauseChanged,
   PermissionChanged,
+  ReuseEnded,
   SwarmInput,
   SwarmOutput,
   UploadEnded,
@@ -136,13 +138,17 @@ export class Swarm {
         return this.#store(input, now);
       case "chunkRefused":
         return this.#refuse(input, now);
+      case "chunksReused":
+      case "reuseFailed":
+        return this.#endReuse(input, now);
       case "deadline":
         return this.#wake(now);
       default: {
         const link = this.#state.links.get(input.link);
         // The link was dropped, and what it said last was on its way.
         if (link !== undefined) this.#applyToLink(link, input, now);
-        else if (input.type === "chunkReceived") this.#discard(input);
+        else if (input.type === "chunkReceived")
+          this.#state.outputs.discard(input.link, input.request, input.chunk);
       }
     }
   }
@@ -151,8 +157,7 @@ export class Swarm {
     switch (input.type) {
       case "linkClosed":
         this.#closeLink(link, now);
-        this.#state.log({ type: "linkClosed", at: now, peer: link.known.peerId });
-        return;
+        return this.#state.log({ type: "linkClosed", at: now, peer: link.known.peerId });
       case "permissionChanged":
         this.#permit(link, input, now);
         return;
@@ -173,7 +178,7 @@ export class Swarm {
         return;
       case "chunkReceived":
         if (this.#downloads.receive(link, input.request, input.chunk, now)) return;
-        this.#discard(input);
+        this.#state.outputs.discard(input.link, input.request, input.chunk);
         this.#misbehaved(link, now);
         return;
       case "uploadEnded":
@@ -310,17 +315,30 @@ export class Swarm {
     if (artifact === undefined) return;
     const isPieceDone = artifact.store(chunk);
     this.#downloads.afterStored(artifact, chunk);
-    if (!isPieceDone) return;
-    const piece = artifact.pieces.pieceOf(chunk);
-    if (this.#state.config.logPieces) {
-      const peer = this.#state.links.get(id)?.known.peerId ?? "";
-      this.#state.log({ type: "pieceStored", at: now, artifact: artifact.cid, piece, peer });
+    const peer = this.#state.links.get(id)?.known.peerId ?? "";
+    if (isPieceDone) this.#complete(artifact, chunk, peer, now);
+  }
+
+  #endReuse({ type, artifact: slot, firstChunk, count }: ReuseEnded, now: Millis): void {
+    const artifact = this.#state.artifacts.get(slot);
+    if (artifact === undefined) return;
+    for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
+      if (type === "reuseFailed") artifact.failReuse(chunk);
+      else if (artifact.reuse(chunk)) this.#complete(artifact, chunk, "", now);
     }
+    if (type === "reuseFailed") this.#state.wakeAll(artifact);
+  }
+
+  /** The last chunk of a piece is held; `peer` brought it, unless it is empty. */
+  #complete(artifact: Artifact, chunk: ChunkIndex, peer: PeerId, now: Millis): void {
+    const piece = artifact.pieces.pieceOf(chunk);
+    if (this.#state.config.logPieces)
+      this.#state.log({ type: "pieceStored", at: now, artifact: artifact.cid, piece, peer });
     if (this.#state.config.seeder) this.#handout.add(artifact, piece);
     else this.#announcer.announce(artifact, piece, now);
     this.#invitations.touch();
     if (!artifact.isComplete) return;
-    this.#state.outputs.push({ type: "complete", artifact: slot });
+    this.#state.outputs.push({ type: "complete", artifact: artifact.slot });
     this.#state.log({ type: "completed", at: now, artifact: artifact.cid });
   }
 
@@ -378,9 +396,5 @@ export class Swarm {
       }
     }
     timers.lower(timer.idle, now + config.linkIdleMs / 2);
-  }
-
-  #discard({ link, request, chunk }: { link: number; request: number; chunk: number }): void {
-    this.#state.outputs.discard(link, request, chunk);
   }
 }

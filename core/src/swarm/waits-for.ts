@@ -62,7 +62,7 @@ export function describeWaits(waits: Waits | undefined): string {
     case "noOffer":
       return `${rest}: none of ${peersLinked} peers has said what it offers`;
     case "storing":
-      return `${rest}: received chunks are being stored`;
+      return `${rest}: what arrived, or lies elsewhere on this disk, is being stored`;
     case "notOffered":
       return `${rest}: none of ${peersLinked} peers offers them now`;
     case "requests": {
@@ -74,8 +74,10 @@ export function describeWaits(waits: Waits | undefined): string {
   }
 }
 
-function reasonOf({ peers, bytesStoring, isPaused }: Artifact, requests: number): WaitReason {
+function reasonOf(artifact: Artifact, requests: number): WaitReason {
+  const { peers, bytesStoring, isPaused, chunksReusing, rarity } = artifact;
   if (isPaused) return "paused";
+  if (chunksReusing > 0 && rarity.size === 0 && requests === 0) return "storing";
   if (peers.length === 0) return "noPeer";
   if (!peers.some((peer) => peer.isLive)) return "noOffer";
   if (requests > 0) return "requests";

@@ -83,7 +83,12 @@ export class Artifact {
     const { bytes, bytesReused, membership } = this.#fetched;
     const progress = membership.progress();
     const { bytesFromSeeders, bytesFromPeers, bytesRefused, stillMs } = progress;
-    const moved = { bytesReused, bytesFromSeeders, bytesFromPeers, bytesRefused };
+    const moved = {
+      bytesReused: bytesReused(),
+      bytesFromSeeders,
+      bytesFromPeers,
+      bytesRefused,
+    };
     const { waits: now } = progress;
     const waits =
       now === undefined ? null : { ...now, peers: [...now.peers], stillMs: Math.round(stillMs) };

@@ -4,13 +4,8 @@ import type { ArtifactCid } from "@shoal/core/ids";
 import { createCertificate } from "@shoal/trust/certificate";
 import { createKey } from "@shoal/trust/key-file";
 import { onTestFinished } from "vitest";
-import {
-  MemorySwarm,
-  nowMs,
-  startTestSeeder,
-  TestRegion,
-  type TestSeeder,
-} from "../region.test-kit.ts";
+import { nowMs, startTestSeeder, TestRegion, type TestSeeder } from "../region.test-kit.ts";
+import { MemorySwarm } from "../memory-swarm.test-kit.ts";
 import { Seeders } from "../seeders.ts";
 import { silentLog, testFolder } from "../test-folder.test-kit.ts";
 import { Artifacts } from "./artifacts.ts";

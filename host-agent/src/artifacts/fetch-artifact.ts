@@ -1,12 +1,12 @@
-// Brings one artifact to this host: statement verified before anything else, manifest, what is on disk
-// already, the rest from the swarm, then sealed. What arrived stays: a fetch that ended goes on. An
+// Brings one artifact to this host: statement verified before anything else, manifest, then what is on disk
+// already from there and the rest from the swarm, at once, then sealed. What arrived stays: a fetch that ended goes on. An
 // artifact that is whole on disk is read through once before it counts.
 import type { Envelope } from "@shoal/api/names";
 import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
 import type { Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
 import { openReleaseFiles, type ReleaseFiles } from "@shoal/store/release-files";
-import { reuseFrom } from "@shoal/store/release-reuse";
+import { planReuse } from "@shoal/store/release-reuse";
 import { verifyStatement } from "@shoal/trust/statement";
 import type { TrustDocument } from "@shoal/trust/trust-document";
 import type { Seeders } from "../seeders.ts";
@@ -15,6 +15,7 @@ import { fetchManifest } from "./fetch-manifest.ts";
 import type { FetchRoom } from "./fetch-room.ts";
 import { obeyPauses, type Pausing } from "./pausing.ts";
 import { keepCheckpoints, pauseFor } from "./checkpointing.ts";
+import { startReusing, type Reusing } from "./reusing.ts";
 
 export interface FetchDeps {
   readonly node: Pick<PeerNode, "join" | "addresses" | "findPeers">;
@@ -48,8 +49,9 @@ export interface FetchedArtifact {
   readonly files: ReleaseFiles;
   readonly membership: Membership;
   readonly bytes: number;
-  /** Bytes that were taken from other releases on disk. */
-  readonly bytesReused: number;
+  /** Bytes that were taken from other releases on disk so far. */
+  readonly bytesReused: () => number;
+  readonly reusing: Reusing;
   /** Whether it was whole on disk before. */
   readonly wasHere: boolean;
   /** Gives its room among the unfinished ones to others. Idempotent, and part of `close`. */
@@ -85,10 +87,11 @@ export async function beginArtifact(
     const wasHere = files.isSealed;
     if (wasHere) await requireUndamaged(files);
     else if (!pausing.isPaused) leaveRoom = await takeRoom(deps.room, files, signal);
-    const bytesReused = wasHere ? 0 : (await reuseFrom(files, reuseDirectories, signal)).bytes;
+    const reuse = await planReuse(files, wasHere ? [] : reuseDirectories, signal);
     signal.throwIfAborted();
+    const reusing = reuse.promised;
     const paused = pausing.isPaused;
-    const membership = deps.node.join({ cid, manifest, storage: files, priority, paused });
+    const membership = deps.node.join({ cid, manifest, storage: files, reusing, priority, paused });
     // Whoever waits for it hears of its end; a fetch that is given up doesn't.
     membership.done.catch(() => undefined);
     const chunksCount = manifest.chunkBytes.length;
@@ -97,12 +100,14 @@ export async function beginArtifact(
     const leaveAll = wasHere
       ? (): void => {}
       : obeyPauses({ pausing, membership, enter }, leaveRoom);
-    const close = closeOnce(announcing, membership, files, async () => {
+    const copying = startReusing(reuse, membership);
+    const close = closeOnce({ announcing, membership, reusing: copying, files }, async () => {
       leaveAll();
       await fetched.close();
     });
     const { bytes } = manifest;
-    return { files, membership, bytes, bytesReused, wasHere, leaveRoom: leaveAll, close };
+    const of = { bytes, bytesReused: () => reuse.bytes, wasHere };
+    return { files, membership, reusing: copying, ...of, leaveRoom: leaveAll, close };
   } catch (error) {
     leaveRoom?.();
     await fetched.close();
@@ -113,7 +118,7 @@ export async function beginArtifact(
 
 /** Resolves when the artifact is whole, every chunk verified, and final on disk. */
 export async function finishArtifact(
-  { files, membership, leaveRoom }: FetchedArtifact,
+  { files, membership, reusing, leaveRoom }: FetchedArtifact,
   signal: AbortSignal,
 ): Promise<void> {
   if (files.isSealed) return;
@@ -124,7 +129,7 @@ export async function finishArtifact(
   const over = new AbortController();
   const checkpoints = keepCheckpoints({ files, pause: pauseFor }, over.signal);
   try {
-    await Promise.race([membership.done, aborted.promise]);
+    await Promise.race([Promise.all([membership.done, reusing.done]), aborted.promise]);
   } finally {
     over.abort();
     await checkpoints;
@@ -139,10 +144,12 @@ function takeRoom(room: FetchRoom, files: ReleaseFiles, signal: AbortSignal): Pr
   return room.take(bytes, () => bytes - files.heldBytes, signal);
 }
 
+interface Closing extends Pick<FetchedArtifact, "membership" | "reusing" | "files"> {
+  readonly announcing: Announcing;
+}
+
 function closeOnce(
-  announcing: Announcing,
-  membership: Membership,
-  files: ReleaseFiles,
+  { announcing, membership, reusing, files }: Closing,
   leaveAll: () => Promise<void>,
 ): () => Promise<void> {
   let closing: Promise<void> | undefined;
@@ -150,6 +157,7 @@ function closeOnce(
     closing ??= (async () => {
       await announcing.stop();
       await membership.leave();
+      await reusing.stop();
       await files.close();
       await leaveAll();
     })();

@@ -79,7 +79,7 @@ export class Driver {
   join(options: JoinOptions): SwarmMembership {
     assert(!this.#isStopped, "the node runs");
     assert(!this.#slots.has(options.cid), "a node joins an artifact once");
-    const { cid, manifest, storage, priority, paused = false } = options;
+    const { cid, manifest, storage, reusing, priority, paused = false } = options;
     this.#lastSlot += 1;
     const slot = this.#lastSlot;
     const pieces = derivePieces(manifest);
@@ -90,6 +90,8 @@ export class Driver {
         offer: (_membership, peers) => this.#offer(slot, peers.map(knownOf)),
         setPaused: (_membership, value) =>
           this.dispatch({ type: "pauseChanged", artifact: slot, paused: value }),
+        reuseEnded: (type, firstChunk, count) =>
+          this.dispatch({ type, artifact: slot, firstChunk, count }),
         progress: () => this.#progress(slot, manifest.chunkBytes.length),
         left: () => this.#forget(slot, cid),
       },
@@ -97,7 +99,8 @@ export class Driver {
     this.#memberships.set(slot, membership);
     this.#slots.set(cid, slot);
     const held = storage.heldChunks();
-    this.dispatch({ type: "artifactJoined", artifact: slot, cid, pieces, held, priority });
+    const has = { pieces, held, ...(reusing !== undefined && { reusing }) };
+    this.dispatch({ type: "artifactJoined", artifact: slot, cid, ...has, priority });
     if (paused) membership.setPaused(true);
     for (const link of this.#links.values()) this.#permissions.look(link, cid, slot);
     return membership;

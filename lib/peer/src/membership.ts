@@ -5,7 +5,7 @@ import type { PieceMap } from "@shoal/core/content/pieces";
 import { digest, digestEquals } from "@shoal/core/digest";
 import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
-import type { ArtifactSlot } from "@shoal/core/swarm/events";
+import type { ArtifactSlot, ReuseEnded } from "@shoal/core/swarm/events";
 import type { Bytes } from "@shoal/core/units";
 import type { ChunkPlaces } from "./open-requests.ts";
 import type {
@@ -20,6 +20,7 @@ import type {
 export interface MembershipHost {
   offer(membership: SwarmMembership, peers: readonly PeerCandidate[]): void;
   setPaused(membership: SwarmMembership, paused: boolean): void;
+  reuseEnded(type: ReuseEnded["type"], firstChunk: number, count: number): void;
   progress(membership: SwarmMembership): Omit<SwarmProgress, "stillMs">;
   left(membership: SwarmMembership): void;
 }
@@ -73,6 +74,16 @@ export class SwarmMembership implements Membership {
 
   setPaused(paused: boolean): void {
     if (!this.#hasLeft) this.#host.setPaused(this, paused);
+  }
+
+  reused(firstChunk: number, count: number): void {
+    if (this.#hasLeft) return;
+    this.#storedMs = performance.now();
+    this.#host.reuseEnded("chunksReused", firstChunk, count);
+  }
+
+  reuseFailed(firstChunk: number, count: number): void {
+    if (!this.#hasLeft) this.#host.reuseEnded("reuseFailed", firstChunk, count);
   }
 
   progress(): SwarmProgress {

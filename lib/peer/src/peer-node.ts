@@ -38,6 +38,11 @@ export interface JoinOptions {
   /** The chunks that it moves, as a manifest lists them. */
   readonly manifest: ChunkList;
   readonly storage: ArtifactStorage;
+  /**
+   * Chunks that aren't held and that the caller brings from elsewhere on this disk, as `heldChunks` lists
+   * them: they aren't asked for until it says `reuseFailed` of them.
+   */
+  readonly reusing?: Uint8Array;
   /** Larger goes first: a rollback's artifact before a prefetched one. */
   readonly priority: number;
   /** As `setPaused`, from the first moment on. */
@@ -66,6 +71,10 @@ export interface Membership {
   progress(): SwarmProgress;
   /** Stops asking for chunks, and dialing for them, or goes on; others are served as before. */
   setPaused(paused: boolean): void;
+  /** Chunks that were being reused are verified and in the storage. */
+  reused(firstChunk: number, count: number): void;
+  /** Chunks that were being reused aren't there after all. */
+  reuseFailed(firstChunk: number, count: number): void;
   /** Resolves when every chunk is held; rejects when the storage fails or the node leaves first. */
   readonly done: Promise<void>;
   /** Stops serving and fetching this artifact. Idempotent. */

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { mebibyte } from "@shoal/core/units";
 import { cloneFile } from "./clone-file.ts";
 import { openReleaseFiles, removeReleaseFiles } from "./release-files.ts";
-import { reuseFrom } from "./release-reuse.ts";
+import { planReuse } from "./release-reuse.ts";
 import { artifactOf } from "./sample-artifact.ts";
 
 const base = mkdtempSync(join(tmpdir(), "shoal-clone-"));
@@ -80,10 +80,11 @@ describe.skipIf(mounted === undefined)("on a file system that shares blocks", ()
         return answer;
       },
     };
-    const reused = await reuseFrom(watched, [join(dir, "old")]);
+    const reuse = await planReuse(watched, [join(dir, "old")]);
+    await reuse.copy();
     expect(calls).toEqual([600_000, 350_000]);
     // The chunk that lies in both files was copied.
-    expect(reused).toEqual({ chunksCount: 5, bytes: 1_250_000 });
+    expect([reuse.chunksCount, reuse.bytes]).toEqual([5, 1_250_000]);
     await files.seal();
     expect(await files.verify()).toEqual({ problems: [], wrongChunks: [] });
     expect(statSync(join(files.treePath, "program")).mode & 0o777).toBe(0o555);
@@ -104,8 +105,9 @@ describe.skipIf(mounted === undefined)("on a file system that shares blocks", ()
     bytes[350_000] = 1 ^ (bytes[350_000] ?? 0);
     writeFileSync(changed, bytes);
     const files = await openReleaseFiles(join(dir, "new"), old.manifest);
-    const reused = await reuseFrom(files, [join(dir, "old")]);
-    expect(reused.chunksCount).toBe(4);
+    const reuse = await planReuse(files, [join(dir, "old")]);
+    await reuse.copy();
+    expect(reuse.chunksCount).toBe(4);
     expect([...files.missingChunks()]).toEqual([1]);
     await files.write(1, old.chunks[1] ?? new Uint8Array(0));
     await files.seal();

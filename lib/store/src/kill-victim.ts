@@ -4,10 +4,11 @@ import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { digest, digestEquals } from "@shoal/core/digest";
 import { Prng } from "@shoal/core/prng";
+import { hasBit } from "@shoal/core/swarm/bitfield";
 import { openChunkStore } from "./chunk-store.ts";
 import { openDirectoryBlobs } from "./directory-blobs.ts";
 import { openReleaseFiles, removeReleaseFiles } from "./release-files.ts";
-import { reuseFrom } from "./release-reuse.ts";
+import { planReuse } from "./release-reuse.ts";
 import { artifactOf, type Artifact } from "./sample-artifact.ts";
 
 /** Artifact n: half of its chunks are those of artifact n - 1. */
@@ -65,9 +66,15 @@ async function work(folder: string): Promise<never> {
     const dir = join(folder, `release-${label % 3}`);
     await removeReleaseFiles(dir);
     const files = await openReleaseFiles(dir, manifest, { checkpointBytes: 100_000 });
-    await reuseFrom(files, [join(folder, `release-${(label + 2) % 3}`)]);
-    for (const chunk of files.missingChunks())
-      await files.write(chunk, await store.read(files.hashOf(chunk)));
+    const reuse = await planReuse(files, [join(folder, `release-${(label + 2) % 3}`)]);
+    const fetchAllBut = async (left: Uint8Array): Promise<void> => {
+      for (const chunk of files.missingChunks()) {
+        if (hasBit(left, chunk)) continue;
+        await files.write(chunk, await store.read(files.hashOf(chunk)));
+      }
+    };
+    await Promise.all([reuse.copy(), fetchAllBut(reuse.promised)]);
+    await fetchAllBut(new Uint8Array(0));
     await files.seal();
     await files.close();
     const oldest = named.values().next().value;

@@ -10,7 +10,7 @@ import { afterAll, expect, test } from "vitest";
 import { openChunkStore } from "./chunk-store.ts";
 import { MemoryBlobs } from "./memory-blobs.ts";
 import { openReleaseFiles, removeReleaseFiles } from "./release-files.ts";
-import { reuseFrom } from "./release-reuse.ts";
+import { planReuse } from "./release-reuse.ts";
 import { checkAgainst } from "./tree-check.ts";
 import { readTree } from "./tree-reader.ts";
 import { scanTree } from "./tree-scan.ts";
@@ -52,7 +52,7 @@ test(
     let fetched = 0;
     const bring = async (dir: string, manifest: Manifest, from: string[]): Promise<void> => {
       const files = await openReleaseFiles(dir, manifest);
-      await reuseFrom(files, from);
+      await (await planReuse(files, from)).copy();
       for (const chunk of files.missingChunks()) {
         await files.write(chunk, await store.read(files.hashOf(chunk)));
         fetched += 1;

@@ -5,7 +5,7 @@ import type { Manifest } from "@shoal/core/content/manifest";
 import { digest } from "@shoal/core/digest";
 import type { ReleaseFiles } from "./release-files.ts";
 import { useReleases } from "./release.test-kit.ts";
-import { reuseFrom } from "./release-reuse.ts";
+import { planReuse } from "./release-reuse.ts";
 import { typicalArtifact, type Artifact } from "./sample-artifact.ts";
 
 const { base, open, sealed: sealedAt } = useReleases();
@@ -18,6 +18,24 @@ beforeEach(() => {
 
 const sealed = (artifact: Artifact, at: string = dir): Promise<ReleaseFiles> =>
   sealedAt(at, artifact);
+
+class Told {
+  readonly #reused: number[] = [];
+  readonly #failed: number[] = [];
+
+  reused(firstChunk: number, runCount: number): void {
+    for (let at = 0; at < runCount; at += 1) this.#reused.push(firstChunk + at);
+  }
+
+  reuseFailed(firstChunk: number, runCount: number): void {
+    for (let at = 0; at < runCount; at += 1) this.#failed.push(firstChunk + at);
+  }
+
+  chunks(): { readonly reused: number[]; readonly failed: number[] } {
+    const inOrder = (a: number, b: number): number => a - b;
+    return { reused: this.#reused.toSorted(inOrder), failed: this.#failed.toSorted(inOrder) };
+  }
+}
 
 describe("reuse", () => {
   test("takes every chunk that lies in another release, wherever, and nothing that is wrong", async () => {
@@ -49,9 +67,14 @@ describe("reuse", () => {
       chunkBytes: Uint32Array.from(parts.map((part) => part.length)),
     };
     const files = await open(dir, manifest);
-    const reused = await reuseFrom(files, [join(base, "nothing"), `${dir}-old`, dir]);
+    const reuse = await planReuse(files, [join(base, "nothing"), `${dir}-old`]);
+    // All but what is new: what was changed shows when it is copied.
+    expect([...reuse.promised]).toEqual([0b1111_1101]);
+    const told = new Told();
+    await reuse.copy(told);
     expect([...files.missingChunks()]).toEqual([1, 3]);
-    expect(reused).toEqual({ chunksCount: 6, bytes: files.heldBytes });
+    expect([reuse.chunksCount, reuse.bytes]).toEqual([6, files.heldBytes]);
+    expect(told.chunks()).toEqual({ reused: [0, 2, 4, 5, 6, 7], failed: [3] });
     await files.write(1, fresh);
     await files.write(3, a);
     await files.seal();
@@ -63,13 +86,37 @@ describe("reuse", () => {
     const other = await open(`${dir}-other`, artifact.manifest);
     await other.write(4, artifact.chunks[4] as Uint8Array);
     const files = await open(dir, artifact.manifest);
-    expect(await reuseFrom(files, [`${dir}-other`])).toEqual({ chunksCount: 1, bytes: 649 });
+    const reuse = await planReuse(files, [`${dir}-other`]);
+    const told = new Told();
+    await reuse.copy(told);
+    expect([reuse.chunksCount, reuse.bytes]).toEqual([1, 649]);
+    expect(told.chunks()).toMatchObject({ reused: [4], failed: [0, 1, 2, 3, 5] });
   });
 
   test("stops when told to", async () => {
     const artifact = typicalArtifact();
     await sealed(artifact, `${dir}-old`);
     const files = await open(dir, artifact.manifest);
-    await expect(reuseFrom(files, [`${dir}-old`], AbortSignal.abort())).rejects.toThrow("abort");
+    await expect(planReuse(files, [`${dir}-old`], AbortSignal.abort())).rejects.toThrow("abort");
+    const reuse = await planReuse(files, [`${dir}-old`]);
+    await expect(reuse.copy(undefined, AbortSignal.abort())).rejects.toThrow("abort");
+    expect(files.heldCount).toBe(0);
+  });
+
+  test("what is wrong in one release is taken from the next", async () => {
+    const artifact = typicalArtifact();
+    // Says that it has all, and has nothing.
+    const empty = await open(`${dir}-empty`, artifact.manifest);
+    await empty.close();
+    const half = await open(`${dir}-half`, artifact.manifest);
+    await half.write(2, artifact.chunks[2] as Uint8Array);
+    await half.write(4, artifact.chunks[4] as Uint8Array);
+    await half.close();
+    const files = await open(dir, artifact.manifest);
+    const reuse = await planReuse(files, [`${dir}-empty`, `${dir}-half`]);
+    const told = new Told();
+    await reuse.copy(told);
+    expect(told.chunks().failed).toEqual([...files.missingChunks()]);
+    expect(told.chunks().reused).toEqual([2, 4]);
   });
 });

@@ -150,6 +150,8 @@ class JoinedArtifacts implements Pick<PeerNode, "addresses" | "join"> {
     return {
       addPeers: () => undefined,
       setPaused: () => undefined,
+      reused: () => undefined,
+      reuseFailed: () => undefined,
       progress: () => {
         throw new Error("a seeder fetches nothing");
       },

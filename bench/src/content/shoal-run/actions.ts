@@ -11,13 +11,14 @@ import { decodeManifest, encodeManifest, manifestCid } from "@shoal/core/content
 import type { Manifest } from "@shoal/core/content/manifest";
 import { digest, digestBytes } from "@shoal/core/digest";
 import { chunkBytesTarget, chunksInFlightMax } from "@shoal/core/limits";
+import { hasBit } from "@shoal/core/swarm/bitfield";
 import { gibibyte, mebibyte, type Bytes, type ChunkIndex } from "@shoal/core/units";
 import { forEachInLanes } from "@shoal/store/bounded-lanes";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
 import { readParts } from "@shoal/store/file-parts";
 import { openReleaseFiles, type ReleaseFiles } from "@shoal/store/release-files";
-import { reuseFrom } from "@shoal/store/release-reuse";
+import { planReuse } from "@shoal/store/release-reuse";
 import { laneBytesMax, LaneBuffers } from "@shoal/store/lane-buffers";
 import { openContentPool, type ContentWork } from "@shoal/store/content-pool";
 import { readTree } from "@shoal/store/tree-reader";
@@ -80,24 +81,28 @@ async function update(
   const config = { cacheBytesMax: 0, work };
   const store = await openChunkStore(await openDirectoryBlobs(storeDir), config);
   const files = await openReleaseFiles(dir, manifest);
-  const reused = old === undefined ? undefined : await reuseFrom(files, [old]);
+  const reuse = await planReuse(files, old === undefined ? [] : [old]);
   let movedBytes = 0;
   const buffers = new LaneBuffers();
-  await forEachInLanes(missingRuns(files), lanesCount, async ({ first, count, bytes }) => {
-    const into = buffers.take(bytes);
-    const hashes = manifest.chunkHashes.subarray(
-      first * digestBytes,
-      (first + count) * digestBytes,
-    );
-    await store.readRun(hashes, into);
-    movedBytes += bytes;
-    await files.writeRun(first, count, into);
-    buffers.give(into);
-  });
+  const fetchAllBut = (promised: Uint8Array): Promise<void> =>
+    forEachInLanes(missingRuns(files, promised), lanesCount, async ({ first, count, bytes }) => {
+      const into = buffers.take(bytes);
+      const hashes = manifest.chunkHashes.subarray(
+        first * digestBytes,
+        (first + count) * digestBytes,
+      );
+      await store.readRun(hashes, into);
+      movedBytes += bytes;
+      await files.writeRun(first, count, into);
+      buffers.give(into);
+    });
+  // As a host does: what is on its disk and what isn't, at once; then what wasn't there after all.
+  await Promise.all([reuse.copy(), fetchAllBut(reuse.promised)]);
+  await fetchAllBut(new Uint8Array(0));
   buffers.close();
   await files.seal();
   await files.close();
-  return { ...described(manifest), reusedBytes: reused?.bytes ?? 0, movedBytes };
+  return { ...described(manifest), reusedBytes: reuse.bytes, movedBytes };
 }
 
 interface MissingRun {
@@ -106,11 +111,15 @@ interface MissingRun {
   readonly bytes: Bytes;
 }
 
-/** What isn't in place, in runs of chunks that follow one another: a host fetches and writes runs, too. */
-function* missingRuns(files: ReleaseFiles): Generator<MissingRun> {
+/**
+ * What isn't in place nor promised by others, in runs of chunks that follow one another: a host fetches and writes
+ * runs, too.
+ */
+function* missingRuns(files: ReleaseFiles, promised: Uint8Array): Generator<MissingRun> {
   const { chunkBytes } = files.manifest;
   let run: MissingRun | undefined;
   for (const chunk of files.missingChunks()) {
+    if (hasBit(promised, chunk)) continue;
     const bytes = chunkBytes[chunk] ?? 0;
     if (run !== undefined && chunk === run.first + run.count && run.bytes + bytes <= laneBytesMax) {
       run = { first: run.first, count: run.count + 1, bytes: run.bytes + bytes };
