@@ -5,6 +5,7 @@ import type { Envelope } from "@shoal/api/names";
 import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
 import type { Membership, PeerCandidate, PeerNode } from "@shoal/peer/peer-node";
+import { keepCheckpoints, pauseFor } from "@shoal/store/checkpointing";
 import { openReleaseFiles, type ReleaseFiles } from "@shoal/store/release-files";
 import { planReuse } from "@shoal/store/release-reuse";
 import { verifyStatement } from "@shoal/trust/statement";
@@ -14,7 +15,6 @@ import { startAnnouncing, type Announcing } from "./announcing.ts";
 import { fetchManifest } from "./fetch-manifest.ts";
 import type { FetchRoom } from "./fetch-room.ts";
 import { obeyPauses, type Pausing } from "./pausing.ts";
-import { keepCheckpoints, pauseFor } from "./checkpointing.ts";
 import { startReusing, type Reusing } from "./reusing.ts";
 
 export interface FetchDeps {

@@ -9,7 +9,7 @@
 // One process at a time writes to a folder. It may be killed at any moment: what `progress` says was
 // synced before it was said; after a crash of the machine it is hashed again. Bytes are checked by
 // whoever brings them; here they are checked again only when a file no longer looks as it was sealed.
-import { unlink } from "node:fs/promises";
+import { lstat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeCid } from "@shoal/core/cid";
 import { encodeManifest, manifestCid } from "@shoal/core/content/manifest-codec";
@@ -17,7 +17,7 @@ import { chunkHashOf, type Manifest } from "@shoal/core/content/manifest";
 import { digest, digestEquals } from "@shoal/core/digest";
 import { assert, ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";
-import { gibibyte, type Bytes, type ChunkIndex } from "@shoal/core/units";
+import type { Bytes, ChunkIndex } from "@shoal/core/units";
 import { forEachInLanes } from "./bounded-lanes.ts";
 import { ignoreMissing, makeFolder, syncFolder, writeDurably } from "./durable-file.ts";
 import { cloneFile } from "./clone-file.ts";
@@ -44,7 +44,11 @@ import { findWrongChunks } from "./wrong-chunks.ts";
 import { checkTree, finishTree, layOutTree, removeTree, type TreeProblem } from "./tree-layout.ts";
 
 export interface ReleaseFilesConfig {
-  /** Written bytes after which what is in place is synced and recorded. */
+  /**
+   * Written bytes after which what is in place is synced and recorded; unless given that is left to `keepCheckpoints`.
+   * Each sync empties the disk's own cache, for which all that is written meanwhile waits: of an update of 10 GiB
+   * that takes 45 s without any, one every GiB cost 15 s more.
+   */
   readonly checkpointBytes?: Bytes;
   /** Names this boot of the machine; by default what Linux says. Empty: every unclean end is hashed again. */
   readonly bootId?: string;
@@ -62,12 +66,6 @@ export interface ReleaseCheck {
 }
 
 const syncLanesCount = 8;
-/**
- * What a killed process may have to get again, a tenth of 10 GiB. Each sync empties the disk's own
- * cache, for which all that is written meanwhile waits: 10 GiB took 57 s with one every 256 MiB (67, 57, 49), and 52 s
- * with these (52, 51, 53).
- */
-const checkpointBytesUsual: Bytes = gibibyte;
 
 /**
  * Opens or resumes the folder of a release; makes it when it isn't there. Throws `release_mismatch` when
@@ -94,7 +92,7 @@ export async function openReleaseFiles(
     await Promise.all([syncAbove(), writeDurably(path, [encoded], { syncsFolder: false })]);
   }
   const files = new ReleaseFiles(dir, manifest, cid, {
-    checkpointBytes: config.checkpointBytes ?? checkpointBytesUsual,
+    checkpointBytes: config.checkpointBytes ?? Infinity,
     bootId: config.bootId ?? (await readBootId()),
     reservedBytes: config.reservedBytes ?? 0,
     onWithdrawn: config.onWithdrawn ?? (() => {}),
@@ -189,7 +187,7 @@ export class ReleaseFiles {
 
   /**
    * Writes a chunk whose hash the caller has verified. It can be read when this resolves, and outlasts a
-   * crash after the next `checkpoint`, of which there is one every `checkpointBytes`.
+   * crash after the next `checkpoint`.
    */
   async write(chunk: ChunkIndex, bytes: Uint8Array): Promise<void> {
     assert(!this.isSealed, "a sealed release isn't written to");
@@ -338,6 +336,12 @@ export class ReleaseFiles {
   async #checkpoint(isClosed: boolean): Promise<void> {
     if (this.isSealed) return;
     const held = this.heldChunks();
+    await this.#sync();
+    const { bootId } = this.#config;
+    await writeProgress(this.#dir, this.#manifestHash, { held, bootId, isClosed });
+  }
+
+  async #sync(): Promise<void> {
     const dirty = this.#dirty;
     this.#dirty = new Set();
     this.#dirtyBytes = 0;
@@ -349,8 +353,6 @@ export class ReleaseFiles {
       for (const file of dirty) this.#dirty.add(file);
       throw error;
     }
-    const { bootId } = this.#config;
-    await writeProgress(this.#dir, this.#manifestHash, { held, bootId, isClosed });
   }
 
   /** Hashes chunks that are held, withdraws the wrong ones, and answers them in order. */
@@ -364,8 +366,8 @@ export class ReleaseFiles {
   async #readMarks(): Promise<Uint8Array> {
     const marks = new Uint8Array(this.#ranges.files.length * fileMarkBytes);
     await forEachInLanes(this.#ranges.files.keys(), syncLanesCount, async (file) => {
-      const found = await this.#files.use(file, (handle) => handle.stat({ bigint: true }));
-      marks.set(markOf(found), file * fileMarkBytes);
+      const path = join(this.treePath, this.#ranges.files[file]?.path ?? "");
+      marks.set(markOf(await lstat(path, { bigint: true })), file * fileMarkBytes);
     });
     return marks;
   }

@@ -14,6 +14,7 @@ import { chunkBytesTarget, chunksInFlightMax } from "@shoal/core/limits";
 import { hasBit } from "@shoal/core/swarm/bitfield";
 import { gibibyte, mebibyte, type Bytes, type ChunkIndex } from "@shoal/core/units";
 import { forEachInLanes } from "@shoal/store/bounded-lanes";
+import { keepCheckpoints, pauseFor } from "@shoal/store/checkpointing";
 import { openChunkStore } from "@shoal/store/chunk-store";
 import { openDirectoryBlobs } from "@shoal/store/directory-blobs";
 import { readParts } from "@shoal/store/file-parts";
@@ -96,9 +97,13 @@ async function update(
       await files.writeRun(first, count, into);
       buffers.give(into);
     });
-  // As a host does: what is on its disk and what isn't, at once; then what wasn't there after all.
+  // As a host does: what is on its disk and what isn't, at once; then what wasn't there after all; synced now and then.
+  const over = new AbortController();
+  const checkpoints = keepCheckpoints({ files, pause: pauseFor }, over.signal);
   await Promise.all([reuse.copy(), fetchAllBut(reuse.promised)]);
   await fetchAllBut(new Uint8Array(0));
+  over.abort();
+  await checkpoints;
   buffers.close();
   await files.seal();
   await files.close();

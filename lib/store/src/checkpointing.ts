@@ -2,7 +2,7 @@
 // By time, because a fetch may be slow; and at most a tenth of the time, because syncing costs speed.
 import { setTimeout as sleep } from "node:timers/promises";
 import { checkpointMs } from "@shoal/core/limits";
-import type { ReleaseFiles } from "@shoal/store/release-files";
+import type { ReleaseFiles } from "./release-files.ts";
 
 /** Of a checkpoint's own duration, how long the next one waits at least. */
 const pausesPerCheckpoint = 10;
