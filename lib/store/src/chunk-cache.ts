@@ -11,6 +11,11 @@ export class ChunkCache {
     this.#bytesMax = bytesMax;
   }
 
+  /** Whether it keeps anything. */
+  get isOn(): boolean {
+    return this.#bytesMax > 0;
+  }
+
   get(key: string): Uint8Array | undefined {
     const chunk = this.#chunks.get(key);
     if (chunk === undefined) return undefined;

@@ -2,7 +2,7 @@
 import { promisify } from "node:util";
 import { zstdDecompress } from "node:zlib";
 import { digest, digestEquals, toHex } from "@shoal/core/digest";
-import { ShoalError } from "@shoal/core/error";
+import { remoteError, ShoalError } from "@shoal/core/error";
 import type { Bytes } from "@shoal/core/units";
 import type { StoredChunk } from "./content-jobs.ts";
 import { coding } from "./pack-format.ts";
@@ -42,4 +42,16 @@ export function damagedChunk(hash: Uint8Array, cause?: unknown): ShoalError {
     hint: "It is treated as missing from now on; publishing or replicating it again repairs it.",
     cause,
   });
+}
+
+/** What is thrown for a run that isn't as long as its chunks. */
+export function wrongLength(): ShoalError {
+  return new ShoalError("chunk_damaged", "chunks aren't as long as they should be", {
+    blame: "environment",
+  });
+}
+
+/** What is thrown for bytes that have another hash than was said. */
+export function mismatchedChunk(hash: Uint8Array): ShoalError {
+  return remoteError("chunk_mismatch", `these bytes aren't chunk ${toHex(hash)}`);
 }

@@ -192,6 +192,36 @@ describe("chunk store", () => {
     await expectReadable(store, chunks);
   });
 
+  test("runs give up what they read and nobody keeps, and nothing else", async () => {
+    for (const cacheBytesMax of [0, 1_000_000]) {
+      const blobs = new MemoryBlobs();
+      const store = await openChunkStore(blobs, { cacheBytesMax });
+      const chunks = [1, 2, 3].flatMap((seed) => [
+        chunkOf(seed, 90_000),
+        chunkOf(seed, 90_000, true),
+      ]);
+      await putAll(store, chunks);
+      const whole = Buffer.concat(chunks.map(({ bytes }) => bytes));
+      const expectRuns = async (): Promise<void> => {
+        const kept = await store.read((chunks[1] as Chunk).hash);
+        // Some of them at once, as several lanes read them.
+        const runs = [0, 1, 2].map(async () => {
+          const into = new Uint8Array(whole.length);
+          await store.readRun(hashesOf(chunks), into);
+          return Buffer.compare(into, whole);
+        });
+        const alone = store.read((chunks[3] as Chunk).hash);
+        expect(await Promise.all(runs)).toEqual([0, 0, 0]);
+        expect(Buffer.compare(await alone, (chunks[3] as Chunk).bytes)).toBe(0);
+        expect(Buffer.compare(kept, (chunks[1] as Chunk).bytes)).toBe(0);
+        await expectReadable(store, chunks);
+      };
+      await expectRuns();
+      await store.flush();
+      await expectRuns();
+    }
+  });
+
   test("hashes what it hands out in runs again after a while, not each time", async () => {
     const folder = join(root, "trusted");
     let nowMs = 1000;

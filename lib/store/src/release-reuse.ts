@@ -141,11 +141,14 @@ export class Reuse {
     if (isOfUse || this.#promised.count > before) this.#sources.push(source);
   }
 
-  /** Copies every promised chunk that is right. Nobody else writes them, until told that they failed. */
+  /**
+   * Copies every promised chunk that is right. Nobody else writes them, until told that they failed. To be called once:
+   * what is known of the others is large, and forgotten on the way.
+   */
   async copy(listener?: ReuseListener, signal?: AbortSignal): Promise<void> {
-    for (const [index, source] of this.#sources.entries()) {
+    const later = this.#sources;
+    for (let source = later.shift(); source !== undefined; source = later.shift()) {
       const { dir, manifest, ranges } = source;
-      const later = this.#sources.slice(index + 1);
       const files = new TreeFiles(join(dir, treeName), ranges, "read", {
         isDirect: manifest.bytes >= cachedBytesMax,
       });
