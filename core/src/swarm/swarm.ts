@@ -6,7 +6,6 @@
 // remote peer says never throws; what breaks the protocol ends its link. The same seed and the same
 // inputs give the same outputs.
 import { assert } from "../error.ts";
-import type { PeerId } from "../ids.ts";
 import { artifactsPerNodeMax } from "../limits.ts";
 import type { Prng } from "../prng.ts";
 import type { ChunkIndex, Millis } from "../units.ts";
@@ -315,8 +314,7 @@ export class Swarm {
     if (artifact === undefined) return;
     const isPieceDone = artifact.store(chunk);
     this.#downloads.afterStored(artifact, chunk);
-    const peer = this.#state.links.get(id)?.known.peerId ?? "";
-    if (isPieceDone) this.#complete(artifact, chunk, peer, now);
+    if (isPieceDone) this.#complete(artifact, chunk, this.#state.links.get(id), now);
   }
 
   #endReuse({ type, artifact: slot, firstChunk, count }: ReuseEnded, now: Millis): void {
@@ -324,16 +322,18 @@ export class Swarm {
     if (artifact === undefined) return;
     for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) {
       if (type === "reuseFailed") artifact.failReuse(chunk);
-      else if (artifact.reuse(chunk)) this.#complete(artifact, chunk, "", now);
+      else if (artifact.reuse(chunk)) this.#complete(artifact, chunk, undefined, now);
     }
     if (type === "reuseFailed") this.#state.wakeAll(artifact);
   }
 
-  /** The last chunk of a piece is held; `peer` brought it, unless it is empty. */
-  #complete(artifact: Artifact, chunk: ChunkIndex, peer: PeerId, now: Millis): void {
+  /** The last chunk of a piece is held; `link` brought it, if it is still there and any did. */
+  #complete(artifact: Artifact, chunk: ChunkIndex, link: Link | undefined, now: Millis): void {
     const piece = artifact.pieces.pieceOf(chunk);
-    if (this.#state.config.logPieces)
+    if (this.#state.config.logPieces) {
+      const peer = link?.known.peerId ?? "";
       this.#state.log({ type: "pieceStored", at: now, artifact: artifact.cid, piece, peer });
+    }
     if (this.#state.config.seeder) this.#handout.add(artifact, piece);
     else this.#announcer.announce(artifact, piece, now);
     this.#invitations.touch();

@@ -1,6 +1,6 @@
-// Brings one artifact to this host: statement verified before anything else, manifest, then what is on disk
-// already from there and the rest from the swarm, at once, then sealed. What arrived stays: a fetch that ended goes on. An
-// artifact that is whole on disk is read through once before it counts.
+// Brings one artifact to this host: statement verified before anything else, manifest, then both at once: what
+// other releases have from this disk, the rest from the swarm; then sealed. What arrived stays: a fetch that
+// ended goes on. An artifact that is whole on disk is read through once before it counts.
 import type { Envelope } from "@shoal/api/names";
 import { ShoalError } from "@shoal/core/error";
 import type { ArtifactCid } from "@shoal/core/ids";

@@ -365,9 +365,9 @@ export class ReleaseFiles {
 
   async #readMarks(): Promise<Uint8Array> {
     const marks = new Uint8Array(this.#ranges.files.length * fileMarkBytes);
-    await forEachInLanes(this.#ranges.files.keys(), syncLanesCount, async (file) => {
-      const path = join(this.treePath, this.#ranges.files[file]?.path ?? "");
-      marks.set(markOf(await lstat(path, { bigint: true })), file * fileMarkBytes);
+    await forEachInLanes(this.#ranges.files.entries(), syncLanesCount, async ([file, { path }]) => {
+      const found = await lstat(join(this.treePath, path), { bigint: true });
+      marks.set(markOf(found), file * fileMarkBytes);
     });
     return marks;
   }
