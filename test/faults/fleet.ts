@@ -6,9 +6,10 @@ import { ChildDaemon } from "@shoal/daemon/child-daemon";
 import type { Room } from "@shoal/daemon/room-main";
 import { startPostgres, type PostgresServer } from "@shoal/postgres/server";
 import { hourMs } from "@shoal/core/units";
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
+import { once } from "node:events";
 import { chmod, copyFile, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { faultConfig } from "./config.ts";
@@ -17,6 +18,9 @@ import { shoal } from "./shoal-command.ts";
 import { waitFor } from "./wait-for.ts";
 
 const readyMsMax = 60_000;
+const portFirst = 20_000;
+const portEnd = 32_768;
+const portTriesMax = 100;
 
 export interface FleetOptions {
   readonly hosts: number;
@@ -303,7 +307,7 @@ class Postgres implements Member {
   }
 }
 
-/** Free ports of the system's choice; none is given out twice. */
+/** Free ports; none is given out twice. */
 class Ports {
   readonly #given: Set<number> = new Set();
 
@@ -317,14 +321,24 @@ class Ports {
   }
 }
 
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+/**
+ * Of those that Linux gives to no outgoing connection (from 32768 on): somebody else's would be in the way of a
+ * process that is killed and started again on the same port.
+ */
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < portTriesMax; tries += 1) {
+    const port = randomInt(portFirst, portEnd);
+    const server = createServer().listen(port, "127.0.0.1");
+    try {
+      await once(server, "listening");
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, "close");
+    return port;
+  }
+  throw new Error(`none of ${portTriesMax} ports was free`);
 }
 
 /** As `shoal doctor` sees it: builds are isolated where they can be. */
