@@ -12,7 +12,7 @@ export async function runRoom(
 ): Promise<number> {
   const child = spawn(process.execPath, [...runtimeFlags, roomMain(room), ...args], {
     stdio: "inherit",
-    env: { ...roomEnvironment, ...environment },
+    env: { ...roomEnvironment(), ...environment },
   });
   const forward = (signal: NodeJS.Signals): void => {
     child.kill(signal);

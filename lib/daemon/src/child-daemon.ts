@@ -118,7 +118,7 @@ export class ChildDaemon {
       stdio: ["pipe", "pipe", log],
       env: {
         PATH: searchPath,
-        ...roomEnvironment,
+        ...roomEnvironment(),
         ...environment,
         SHOAL_EXIT_WITH_PARENT: "1",
       },
