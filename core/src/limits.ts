@@ -115,8 +115,14 @@ export const clockSkewMs = 60 * secondMs;
 
 // Wire ------------------------------------------------------------------------------------------
 
-/** How long a connection with its TLS handshake may take, and how long an answer may be silent. */
+/** How long a connection may take: nobody answers there. */
 export const connectMsMax = 10 * secondMs;
+/**
+ * How long the TLS handshake may take after that. A server to which a whole region comes at once, because it was
+ * started again, gets to each in its turn; who gave up sooner and came again would only make the line longer.
+ */
+export const handshakeMsMax = 30 * secondMs;
+/** How long an answer may be silent. */
 export const answerSilentMsMax = 30 * secondMs;
 /** Largest JSON body that any HTTP endpoint of ours reads. */
 export const jsonBodyBytesMax = 4 * mebibyte;

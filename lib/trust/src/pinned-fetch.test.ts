@@ -1,7 +1,12 @@
 import { once } from "node:events";
 import { type Server, createServer } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import {
+  type AddressInfo,
+  connect,
+  createServer as createPlainServer,
+  type Socket,
+} from "node:net";
 import type { TLSSocket } from "node:tls";
 import { ShoalError } from "@shoal/core/error";
 import { afterEach, describe, expect, test } from "vitest";
@@ -16,6 +21,24 @@ const open: { close(): unknown }[] = [];
 afterEach(async () => {
   for (const item of open.splice(0).toReversed()) await item.close();
 });
+
+/** Accepts connections and does with them what is given, after `server`. */
+async function accept(serve: (socket: Socket) => void): Promise<string> {
+  const sockets = new Set<Socket>();
+  const server = createPlainServer((socket) => {
+    sockets.add(socket.on("error", () => undefined));
+    serve(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  open.push({
+    close: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  });
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+}
 
 async function serve(
   certificate: Certificate,
@@ -102,21 +125,24 @@ describe("pinned fetch", () => {
   });
 
   test("gives up on a server that accepts and says nothing", async () => {
-    const { createServer: createPlainServer } = await import("node:net");
-    const server = createPlainServer((socket) => socket.on("error", () => undefined));
-    const sockets = new Set<{ destroy(): void }>();
-    server.on("connection", (socket) => sockets.add(socket));
-    server.listen(0, "127.0.0.1");
-    await once(server, "listening");
-    open.push({
-      close: () => {
-        for (const socket of sockets) socket.destroy();
-        server.close();
-      },
+    const url = await accept(() => undefined);
+    const pinned = pinnedTo({ peerId: serverKey.peerId, handshakeMsMax: 50 });
+    expect(await codeOf(pinned(url))).toBe("connection_failed");
+  });
+
+  test("waits longer for the handshake of a busy server than for a connection", async () => {
+    const { url } = await serve(serverCertificate, (_request, response) => {
+      response.end("at last");
     });
-    const { port } = server.address() as AddressInfo;
-    const pinned = pinnedTo({ peerId: serverKey.peerId, connectMsMax: 50 });
-    expect(await codeOf(pinned(`https://127.0.0.1:${port}/`))).toBe("connection_failed");
+    const busy = await accept((socket) => {
+      setTimeout(() => {
+        const onward = connect(Number(new URL(url).port), "127.0.0.1");
+        onward.on("error", () => socket.destroy());
+        socket.pipe(onward).pipe(socket);
+      }, 500);
+    });
+    const pinned = pinnedTo({ peerId: serverKey.peerId, connectMsMax: 250 });
+    expect(await (await pinned(busy)).text()).toBe("at last");
   });
 
   test("gives up on an answer that never begins, and heeds an abort", async () => {

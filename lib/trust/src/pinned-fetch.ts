@@ -4,7 +4,7 @@
 import { type TLSSocket, connect } from "node:tls";
 import { ShoalError, remoteError } from "@shoal/core/error";
 import type { PeerId } from "@shoal/core/ids";
-import { answerSilentMsMax, connectMsMax } from "@shoal/core/limits";
+import { answerSilentMsMax, connectMsMax, handshakeMsMax } from "@shoal/core/limits";
 import { Agent, type RequestInit as UndiciRequestInit, type buildConnector, fetch } from "undici";
 import { type Certificate, peerIdOfCertificate } from "./certificate.ts";
 
@@ -16,6 +16,8 @@ export interface PinnedFetchConfig {
   /** Most connections open at once; 16 when absent. */
   readonly connectionsMax?: number;
   readonly connectMsMax?: number;
+  /** Of the TLS handshake alone. */
+  readonly handshakeMsMax?: number;
   /** Longest silence before the head of an answer and between parts of its body. */
   readonly answerSilentMsMax?: number;
 }
@@ -59,7 +61,8 @@ export function createPinnedFetch(config: PinnedFetchConfig): PinnedFetch {
 }
 
 function createConnector(config: PinnedFetchConfig): buildConnector.connector {
-  const deadlineMs = config.connectMsMax ?? connectMsMax;
+  const untilConnectedMs = config.connectMsMax ?? connectMsMax;
+  const untilSecureMs = config.handshakeMsMax ?? handshakeMsMax;
   return ({ hostname, port }, callback) => {
     const socket = connect({
       host: hostname.replace(/^\[(.*)\]$/, "$1"),
@@ -70,14 +73,18 @@ function createConnector(config: PinnedFetchConfig): buildConnector.connector {
       rejectUnauthorized: false,
       ...config.certificate,
     });
-    const timer = setTimeout(() => {
-      socket.destroy(new Error(`no TLS connection within ${deadlineMs} ms`));
-    }, deadlineMs);
+    const giveUpAfter = (ms: number, what: string): NodeJS.Timeout =>
+      setTimeout(() => socket.destroy(new Error(`no ${what} within ${ms} ms`)), ms);
+    let timer = giveUpAfter(untilConnectedMs, "connection");
     const failed = (error: Error): void => {
       clearTimeout(timer);
       callback(error, null);
     };
     socket.setNoDelay(true).once("error", failed);
+    socket.once("connect", () => {
+      clearTimeout(timer);
+      timer = giveUpAfter(untilSecureMs, "TLS handshake");
+    });
     socket.once("secureConnect", () => {
       clearTimeout(timer);
       socket.off("error", failed);
