@@ -11,6 +11,8 @@ import { openReleaseFiles, removeReleaseFiles } from "./release-files.ts";
 import { planReuse } from "./release-reuse.ts";
 import { artifactOf, type Artifact } from "./sample-artifact.ts";
 
+const chunksPerCheckpoint = 4;
+
 /** Artifact n: half of its chunks are those of artifact n - 1. */
 export function victimArtifact(label: number): Artifact {
   const chunkBytes = 20_000;
@@ -65,12 +67,15 @@ async function work(folder: string): Promise<never> {
     note(`published ${label}`);
     const dir = join(folder, `release-${label % 3}`);
     await removeReleaseFiles(dir);
-    const files = await openReleaseFiles(dir, manifest, { checkpointBytes: 100_000 });
+    const files = await openReleaseFiles(dir, manifest);
     const reuse = await planReuse(files, [join(folder, `release-${(label + 2) % 3}`)]);
+    let written = 0;
     const fetchAllBut = async (left: Uint8Array): Promise<void> => {
       for (const chunk of files.missingChunks()) {
         if (hasBit(left, chunk)) continue;
         await files.write(chunk, await store.read(files.hashOf(chunk)));
+        written += 1;
+        if (written % chunksPerCheckpoint === 0) await files.checkpoint();
       }
     };
     await Promise.all([reuse.copy(), fetchAllBut(reuse.promised)]);

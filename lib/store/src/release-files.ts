@@ -44,12 +44,6 @@ import { findWrongChunks } from "./wrong-chunks.ts";
 import { checkTree, finishTree, layOutTree, removeTree, type TreeProblem } from "./tree-layout.ts";
 
 export interface ReleaseFilesConfig {
-  /**
-   * Written bytes after which what is in place is synced and recorded; unless given that is left to `keepCheckpoints`.
-   * Each sync empties the disk's own cache, for which all that is written meanwhile waits: of an update of 10 GiB
-   * that takes 45 s without any, one every GiB cost 15 s more.
-   */
-  readonly checkpointBytes?: Bytes;
   /** Names this boot of the machine; by default what Linux says. Empty: every unclean end is hashed again. */
   readonly bootId?: string;
   /** Of the free space, what others will need. */
@@ -92,7 +86,6 @@ export async function openReleaseFiles(
     await Promise.all([syncAbove(), writeDurably(path, [encoded], { syncsFolder: false })]);
   }
   const files = new ReleaseFiles(dir, manifest, cid, {
-    checkpointBytes: config.checkpointBytes ?? Infinity,
     bootId: config.bootId ?? (await readBootId()),
     reservedBytes: config.reservedBytes ?? 0,
     onWithdrawn: config.onWithdrawn ?? (() => {}),
@@ -126,7 +119,6 @@ export class ReleaseFiles {
   #files: TreeFiles;
   /** While it isn't sealed: files written to since the last checkpoint began. */
   #dirty: Set<number> = new Set();
-  #dirtyBytes: Bytes = 0;
   /** Once it is sealed: the mark of each file. */
   #marks: Uint8Array | undefined;
   /** Checkpoints and sealing, one after another. */
@@ -201,11 +193,7 @@ export class ReleaseFiles {
     const ranges = this.#ranges.rangesOf(firstChunk, count);
     await this.#files.write(ranges, bytes);
     for (const { file } of ranges) this.#dirty.add(file);
-    this.#dirtyBytes += bytes.length;
     for (let chunk = firstChunk; chunk < firstChunk + count; chunk += 1) this.#held.add(chunk);
-    if (this.#dirtyBytes < this.#config.checkpointBytes) return;
-    this.#dirtyBytes = 0;
-    await this.checkpoint();
   }
 
   /**
@@ -226,7 +214,6 @@ export class ReleaseFiles {
     const chunks = this.#ranges.chunksWithin(file);
     for (const chunk of chunks) this.#held.add(chunk);
     await this.#rehash(chunks);
-    this.#dirtyBytes += this.#held.bytes - before;
     return this.#held.bytes - before;
   }
 
@@ -264,7 +251,11 @@ export class ReleaseFiles {
     throw withdrawn(this.cid, wrong[0]);
   }
 
-  /** Syncs what was written and records it: it outlasts any crash from then on. */
+  /**
+   * Syncs what was written and records it: it outlasts any crash from then on. Each sync empties the disk's own
+   * cache, for which all that is written meanwhile waits: of an update of 10 GiB that takes 45 s without any, one
+   * every GiB cost 15 s more.
+   */
   async checkpoint(): Promise<void> {
     return this.#inTurn(() => this.#checkpoint(false));
   }
@@ -344,7 +335,6 @@ export class ReleaseFiles {
   async #sync(): Promise<void> {
     const dirty = this.#dirty;
     this.#dirty = new Set();
-    this.#dirtyBytes = 0;
     try {
       await forEachInLanes(dirty, syncLanesCount, (file) =>
         this.#files.use(file, (handle) => handle.datasync()),
