@@ -14,8 +14,12 @@ export const chunkBytesMax = 1 * mebibyte;
 /** Bounds of a piece's aimed size; a piece ends with the chunk that reaches the aim. */
 export const pieceBytesTargetMin = 256 * kibibyte;
 export const pieceBytesTargetMax = 4 * mebibyte;
-/** Aimed number of pieces of a middling artifact: keeps (1 + log2 N / pieces) near 1. */
-export const piecesTarget = 1024;
+/**
+ * Aimed number of pieces of a middling artifact: keeps (1 + log2 N / pieces) near 1, 1.05 for 10,000 hosts. Each piece
+ * costs each host some milliseconds of processor time, whatever its size: with four times as many, eight hosts
+ * took a tenth more for 512 MiB (docs/decisions/0006-bulk-sockets.md).
+ */
+export const piecesTarget = 256;
 /** A piece can overshoot its aim by one chunk less a byte. */
 export const pieceBytesMax = pieceBytesTargetMax + chunkBytesMax;
 /** Largest artifact accepted: a little over the promised 10 GB. Larger ones fail the build. */

@@ -43,10 +43,10 @@ describe("pieces", () => {
     );
   });
 
-  test("are aimed at a thousandth of the artifact within bounds", () => {
+  test("are aimed at a part of the artifact within bounds", () => {
     expect(pieceAim(0)).toBe(pieceBytesTargetMin);
-    expect(pieceAim(100 * mebibyte)).toBe(pieceBytesTargetMin);
-    expect(pieceAim(2 * gibibyte)).toBe(2 * mebibyte);
+    expect(pieceAim(60 * mebibyte)).toBe(pieceBytesTargetMin);
+    expect(pieceAim(512 * mebibyte)).toBe(2 * mebibyte);
     expect(pieceAim(10 * gibibyte)).toBe(pieceBytesTargetMax);
   });
 
