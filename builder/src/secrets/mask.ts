@@ -96,13 +96,13 @@ export class MaskedStream {
   #letOut(data: Uint8Array, spans: readonly Span[], until: number): Uint8Array {
     const parts: Uint8Array[] = [];
     let at = 0;
-    let coveredUntil = 0;
+    let coveredUntil = this.#heldCovered; // Also when nothing is let out: it isn't found again.
     for (const { begin, end } of spans) {
       if (begin >= until || end <= at) continue;
       this.#plain(parts, data.subarray(at, Math.max(at, begin)));
       if (!this.#inRun) parts.push(cover);
       this.#inRun = true;
-      coveredUntil = end;
+      coveredUntil = Math.max(coveredUntil, end);
       at = Math.min(end, until);
     }
     this.#plain(parts, data.subarray(at, until));
