@@ -71,6 +71,7 @@ describe.skipIf(mounted === undefined)("on a file system that shares blocks", ()
       manifest: files.manifest,
       missingChunks: () => files.missingChunks(),
       hashOf: (chunk: number) => files.hashOf(chunk),
+      phaseOf: (chunk: number, count: number) => files.phaseOf(chunk, count),
       writeRun: (chunk: number, count: number, bytes: Uint8Array) =>
         files.writeRun(chunk, count, bytes),
       holds: (chunk: number) => files.holds(chunk),

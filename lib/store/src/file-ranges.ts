@@ -2,6 +2,7 @@
 import type { FileEntry, Manifest } from "@shoal/core/content/manifest";
 import { assert } from "@shoal/core/error";
 import type { Bytes, ChunkIndex } from "@shoal/core/units";
+import { blockBytes } from "./direct-io.ts";
 
 /** A run of bytes of one file. */
 export interface FileRange {
@@ -53,6 +54,17 @@ export class FileRanges {
       start += bytes;
     }
     return ranges;
+  }
+
+  /** How far into a block of its file the run begins; of a run that lies in several files, as its longest part needs it. */
+  phaseOf(firstChunk: ChunkIndex, count: number): Bytes {
+    let longest: FileRange | undefined;
+    for (const range of this.rangesOf(firstChunk, count)) {
+      if (range.bytes > (longest?.bytes ?? 0)) longest = range;
+    }
+    if (longest === undefined) return 0;
+    const phase = (longest.offset - longest.start) % blockBytes;
+    return phase < 0 ? phase + blockBytes : phase;
   }
 
   /** The chunks that have bytes of a file: the first and how many. */

@@ -3,13 +3,7 @@
 import { chunkBytesMax } from "@shoal/core/limits";
 import { assert } from "@shoal/core/error";
 import type { Bytes } from "@shoal/core/units";
-
-/**
- * Where bytes that are read from files begin in large memory. Not at its start: that is 16 bytes into a page, and
- * some processors (AMD Zen 3) copy from the page cache to just there at a sixth of their speed, 0.68 instead
- * of 0.11 seconds per GiB.
- */
-export const readOffset = 128;
+import { blockBytes } from "./direct-io.ts";
 
 /** One run of chunks fits into each buffer: up to this many bytes. */
 export const laneBytesMax: Bytes = chunkBytesMax;
@@ -17,11 +11,16 @@ export const laneBytesMax: Bytes = chunkBytesMax;
 export class LaneBuffers {
   readonly #free: ArrayBuffer[] = [];
 
-  /** Memory of so many bytes with anything in it; as many are made as are in use at once. */
-  take(bytes: Bytes): Uint8Array<ArrayBuffer> {
-    assert(bytes <= laneBytesMax, "a run of chunks fits into a buffer");
-    const buffer = this.#free.pop() ?? new ArrayBuffer(readOffset + laneBytesMax);
-    return new Uint8Array(buffer, readOffset, bytes);
+  /**
+   * Memory of so many bytes with anything in it; as many are made as are in use at once. It begins `phase` bytes into
+   * a block: where it lies in a block of the file that it is written to, `DirectIo` writes it without a copy.
+   */
+  take(bytes: Bytes, phase: Bytes = 0): Uint8Array<ArrayBuffer> {
+    assert(bytes <= laneBytesMax && phase < blockBytes, "a run of chunks fits into a buffer");
+    // One that could grow begins at a page's boundary; others don't.
+    const byteLength = blockBytes + laneBytesMax;
+    const buffer = this.#free.pop() ?? new ArrayBuffer(byteLength, { maxByteLength: byteLength });
+    return new Uint8Array(buffer, phase, bytes);
   }
 
   /** What `take` gave and nobody looks at any more. */

@@ -177,6 +177,11 @@ export class ReleaseFiles {
     return chunkHashOf(this.manifest, chunk);
   }
 
+  /** Where in a block memory for a run should begin, so that it is written without a copy. */
+  phaseOf(firstChunk: ChunkIndex, count: number): Bytes {
+    return this.#ranges.phaseOf(firstChunk, count);
+  }
+
   /**
    * Writes a chunk whose hash the caller has verified. It can be read when this resolves, and outlasts a
    * crash after the next `checkpoint`.

@@ -19,6 +19,7 @@ import { TreeFiles } from "./tree-files.ts";
 export interface ReuseTarget extends CloneTarget {
   missingChunks(): Iterable<ChunkIndex>;
   hashOf(chunk: ChunkIndex): Uint8Array;
+  phaseOf(firstChunk: ChunkIndex, count: number): Bytes;
   writeRun(firstChunk: ChunkIndex, count: number, bytes: Uint8Array): Promise<void>;
 }
 
@@ -231,7 +232,9 @@ class RunCopies {
     const length = ranges.bytesOf(from, count);
     // What another release says about sizes is no more than what it says about hashes.
     const isAlike = sumOf(this.#target.manifest.chunkBytes, chunk, count) === length;
-    const found = isAlike ? this.#buffers.take(length) : undefined;
+    const found = isAlike
+      ? this.#buffers.take(length, this.#target.phaseOf(chunk, count))
+      : undefined;
     const isRight =
       found !== undefined &&
       (await files.read(ranges.rangesOf(from, count), found).then(

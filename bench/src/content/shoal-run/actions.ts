@@ -87,7 +87,8 @@ async function update(
   const buffers = new LaneBuffers();
   const fetchAllBut = (promised: Uint8Array): Promise<void> =>
     forEachInLanes(missingRuns(files, promised), lanesCount, async ({ first, count, bytes }) => {
-      const into = buffers.take(bytes);
+      // As a host's memory for what it receives.
+      const into = buffers.take(bytes, files.phaseOf(first, count));
       const hashes = manifest.chunkHashes.subarray(
         first * digestBytes,
         (first + count) * digestBytes,
