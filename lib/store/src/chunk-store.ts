@@ -14,13 +14,14 @@ import { mebibyte, secondMs, type Bytes, type Millis } from "@shoal/core/units";
 import type { BlobInfo, BlobKey, BlobStore } from "./blob-store.ts";
 import { ChunkCache } from "./chunk-cache.ts";
 import { mismatchedChunk, wrongLength } from "./chunk-coding.ts";
-import { ChunkIndex, type ChunkPlace } from "./chunk-index.ts";
+import { ChunkIndex } from "./chunk-index.ts";
 import { collectPacks, type Collected } from "./collector.ts";
 import { inlineWork, type ContentWork } from "./content-pool.ts";
 import { freeBytes } from "./free-bytes.ts";
 import { noSlot } from "./hash-table.ts";
 import { coding } from "./pack-format.ts";
-import { Packs, type OpenPack } from "./packs.ts";
+import { Packs, type OpenPack, type PackOrder } from "./packs.ts";
+import { RunReader } from "./run-reader.ts";
 
 export interface ChunkStoreConfig {
   /** Raw bytes of recently read chunks that are kept in memory. */
@@ -35,8 +36,10 @@ export interface ChunkStoreConfig {
   /** Monotonic milliseconds. */
   readonly now?: () => Millis;
   /** Who hashes, compresses and decompresses; the caller's own thread unless given. */
-  readonly work?: Pick<ContentWork, "encode" | "decode">;
+  readonly work?: StoreWork;
 }
+
+export type StoreWork = Pick<ContentWork, "threadsCount" | "encode" | "decode" | "decodeRun">;
 
 /** Opens the chunks of a blob store. Packs that can't be read are left alone and listed in `damagedPacks`. */
 export async function openChunkStore(
@@ -58,8 +61,8 @@ export class ChunkStore {
   readonly #packs: Packs;
   readonly #cache: ChunkCache;
   readonly #packWritesMax: number;
-  readonly #work: Pick<ContentWork, "encode" | "decode">;
-  readonly #trustedSeconds: number;
+  readonly #work: StoreWork;
+  readonly #runs: RunReader;
   readonly #now: () => Millis;
   readonly #damaged: BlobKey[] = [];
   /** Chunks that are being encoded or read, by hash in hexadecimal, so that none is done twice at once. */
@@ -69,6 +72,8 @@ export class ChunkStore {
   readonly #writes: Set<Promise<void>> = new Set();
   #filling: OpenPack | undefined;
   #failure: unknown;
+  /** Chunks that were put, for their order. */
+  #arrivals = 0;
   /** Rises with each collection. */
   #turn = 1;
   #collecting = false;
@@ -78,8 +83,14 @@ export class ChunkStore {
     this.#cache = new ChunkCache(config.cacheBytesMax ?? 64 * mebibyte);
     this.#packWritesMax = config.packWritesMax ?? 1;
     this.#work = config.work ?? inlineWork;
-    this.#trustedSeconds = (config.trustedMs ?? 0) / secondMs;
     this.#now = config.now ?? ((): Millis => performance.now());
+    this.#runs = new RunReader({
+      index: this.#index,
+      packs: this.#packs,
+      work: this.#work,
+      trustedSeconds: (config.trustedMs ?? 0) / secondMs,
+      seconds: () => this.#seconds(),
+    });
   }
 
   /** Chunks held. */
@@ -122,7 +133,7 @@ export class ChunkStore {
    * Stores a chunk, unless it is held. It can be read at once and is durable after `flush`. Keeps
    * nothing of the caller's memory. Throws `chunk_mismatch` when the bytes have another hash. Waits
    * when the blob store is behind. Chunks of one order, that of several uploads at once, lie together in
-   * their packs: so they are read together.
+   * their packs, in the order of the calls: so they are read together.
    */
   async put(hash: Uint8Array, bytes: Uint8Array, order: number = 0): Promise<void> {
     return this.#put(hash, bytes, { isHashed: false, order });
@@ -149,7 +160,10 @@ export class ChunkStore {
       // Whatever comes of it: another's bytes may be wrong where these are right.
       await other.catch(() => {});
     }
-    const putting = this.#encodeAndAdd(hash.slice(), bytes, given).finally(() =>
+    // Threads compress several at once, and end them in any order.
+    const arrival = this.#arrivals;
+    this.#arrivals += 1;
+    const putting = this.#encodeAndAdd(hash.slice(), bytes, { ...given, arrival }).finally(() =>
       this.#putting.delete(key),
     );
     this.#putting.set(key, putting);
@@ -189,17 +203,16 @@ export class ChunkStore {
   }
 
   /**
-   * Fills `into` with the chunks of a list of hashes (32 bytes each), verified. Those that lie as they
-   * are behind each other in a pack are read at once, where the blob store can do that.
+   * Fills `into` with the chunks of a list of hashes (32 bytes each), verified. Those that lie behind each other in
+   * a pack are read at once, and not kept: a run goes to a peer, who hands it on.
    */
   async readRun(hashes: Uint8Array, into: Uint8Array): Promise<void> {
     let start = 0;
     for (let offset = 0; offset < hashes.length;) {
-      const run = this.#rawRun(hashes, offset, into.length - start);
-      const part = into.subarray(start, start + run.bytes);
-      if (run.place !== undefined && (await this.#readRaw(run, hashes, offset, part))) {
+      const run = await this.#runs.read(hashes.subarray(offset), into.subarray(start));
+      if (run.count > 0) {
         start += run.bytes;
-        offset += run.chunkBytes.length * digestBytes;
+        offset += run.count * digestBytes;
         continue;
       }
       const hash = hashes.subarray(offset, offset + digestBytes);
@@ -273,7 +286,7 @@ export class ChunkStore {
   async #encodeAndAdd(
     hash: Uint8Array,
     bytes: Uint8Array,
-    { isHashed, order }: PutOptions,
+    { isHashed, ...order }: PutOptions & PackOrder,
   ): Promise<void> {
     const chunk = await this.#work.encode(bytes, isHashed ? hash : undefined);
     if (!digestEquals(chunk.hash, hash)) throw mismatchedChunk(hash);
@@ -303,48 +316,6 @@ export class ChunkStore {
       })
       .finally(() => this.#writes.delete(write));
     this.#writes.add(write);
-  }
-
-  /** The chunks from one on that lie raw behind each other in a written pack. */
-  #rawRun(hashes: Uint8Array, from: number, bytesMax: Bytes): RawRun {
-    const chunkBytes: Bytes[] = [];
-    let first: ChunkPlace | undefined;
-    let bytes = 0;
-    for (let offset = from; offset < hashes.length; offset += digestBytes) {
-      const slot = this.#index.find(hashes, offset);
-      if (slot === noSlot) break;
-      const place = this.#index.placeOf(slot);
-      if (place.coding !== coding.raw || bytes + place.rawBytes > bytesMax) break;
-      if (first !== undefined && place.pack !== first.pack) break;
-      if (first !== undefined && place.offset !== first.offset + bytes) break;
-      first ??= place;
-      bytes += place.rawBytes;
-      chunkBytes.push(place.rawBytes);
-    }
-    return { place: first, bytes, chunkBytes };
-  }
-
-  /** False when it can't be read like that, or isn't right: then each chunk is read by itself. */
-  async #readRaw(
-    { place, chunkBytes }: RawRun,
-    hashes: Uint8Array,
-    from: number,
-    into: Uint8Array,
-  ): Promise<boolean> {
-    if (place === undefined || !(await this.#packs.readRaw(place, into))) return false;
-    const nowSeconds = this.#seconds();
-    let start = 0;
-    return chunkBytes.every((bytes, index) => {
-      const offset = from + index * digestBytes;
-      const slot = this.#index.find(hashes, offset);
-      const part = into.subarray(start, start + bytes);
-      start += bytes;
-      if (slot !== noSlot && nowSeconds < this.#index.rightAtOf(slot) + this.#trustedSeconds)
-        return true;
-      const isRight = digestEquals(digest(part), hashes.subarray(offset, offset + digestBytes));
-      if (slot !== noSlot) this.#index.setRightAt(slot, isRight ? nowSeconds : 0);
-      return isRight;
-    });
   }
 
   /** Now, for the index: never 0. */
@@ -389,11 +360,4 @@ interface ReadChunk {
   readonly bytes: Uint8Array;
   /** In memory of their own, which but for the cache nobody keeps. */
   readonly isOwn: boolean;
-}
-
-interface RawRun {
-  /** Of the first chunk; undefined when it doesn't lie raw in a pack. */
-  readonly place: ChunkPlace | undefined;
-  readonly bytes: Bytes;
-  readonly chunkBytes: readonly Bytes[];
 }

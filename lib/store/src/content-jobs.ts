@@ -2,7 +2,7 @@
 // functions: who has no threads calls them itself, and gets the same answers.
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { cutSegment, type SegmentCuts } from "@shoal/core/content/segments";
-import { digest, digestEquals } from "@shoal/core/digest";
+import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
 import type { Bytes } from "@shoal/core/units";
 import { readParts, type FilePart, type UnreadPart } from "./file-parts.ts";
 import { freeBytes } from "./free-bytes.ts";
@@ -38,9 +38,21 @@ export type ContentJob =
       readonly hash: Uint8Array;
       readonly stored: Uint8Array;
       readonly rawBytes: Bytes;
+    }
+  | {
+      /** The same for chunks behind each other, from one place of shared memory to another. */
+      readonly type: "decodeRun";
+      /** 32 bytes for each. */
+      readonly hashes: Uint8Array;
+      readonly storedBytes: readonly Bytes[];
+      readonly rawBytes: readonly Bytes[];
+      readonly memory: SharedArrayBuffer;
+      readonly storedFrom: number;
+      readonly rawFrom: number;
     };
 
 export type CutJob = Omit<Extract<ContentJob, { type: "cut" }>, "type">;
+export type DecodeRunJob = Omit<Extract<ContentJob, { type: "decodeRun" }>, "type">;
 
 /** What became of a cut job. */
 export type SegmentRead = SegmentCuts | UnreadPart;
@@ -50,7 +62,11 @@ export interface DecodedChunk {
   readonly raw: Uint8Array<ArrayBuffer> | undefined;
 }
 
-export type ContentAnswer = SegmentRead | EncodedChunk | DecodedChunk;
+export interface DecodedRun {
+  readonly isRight: boolean;
+}
+
+export type ContentAnswer = SegmentRead | EncodedChunk | DecodedChunk | DecodedRun;
 
 export interface StoredChunk {
   readonly stored: Uint8Array;
@@ -79,6 +95,7 @@ export function runContentJob(job: ContentJob): ContentAnswer {
     return unread ?? cutSegment(buffer, job.start, job.end, job.isLast);
   }
   if (job.type === "decode") return { raw: decodeStored(job) };
+  if (job.type === "decodeRun") return { isRight: decodeRun(job) };
   const { raw, hash } = job;
   return raw instanceof Uint8Array
     ? encodeRaw(raw, hash)
@@ -109,7 +126,7 @@ function decodeStored({
   hash,
   stored,
   rawBytes,
-}: Extract<ContentJob, { type: "decode" }>): Uint8Array<ArrayBuffer> | undefined {
+}: Omit<Extract<ContentJob, { type: "decode" }>, "type">): Uint8Array<ArrayBuffer> | undefined {
   // One that is longer than promised is told from one that fits.
   const chunkSize = rawBytes + 64;
   try {
@@ -123,6 +140,23 @@ function decodeStored({
   }
 }
 
+/** False when one of them isn't what it should be. */
+function decodeRun({ hashes, memory, ...run }: DecodeRunJob): boolean {
+  let storedAt = run.storedFrom;
+  let rawAt = run.rawFrom;
+  for (const [index, rawBytes] of run.rawBytes.entries()) {
+    const stored = new Uint8Array(memory, storedAt, run.storedBytes[index]);
+    const hash = hashes.subarray(index * digestBytes, (index + 1) * digestBytes);
+    const raw = decodeStored({ hash, stored, rawBytes });
+    if (raw === undefined) return false;
+    new Uint8Array(memory, rawAt).set(raw);
+    freeBytes(raw);
+    storedAt += stored.length;
+    rawAt += rawBytes;
+  }
+  return true;
+}
+
 /** Lets go of a copy of bytes that came with a job. */
 export function freeJob(job: ContentJob): void {
   if (job.type === "decode") freeBytes(job.stored);
@@ -131,7 +165,7 @@ export function freeJob(job: ContentJob): void {
 
 /** What an answer may hand over instead of copying; hashes from the native library can't be. */
 export function transfersOf(answer: ContentAnswer): ArrayBuffer[] {
-  if ("path" in answer) return [];
+  if ("path" in answer || "isRight" in answer) return [];
   if ("raw" in answer) return answer.raw === undefined ? [] : [answer.raw.buffer];
   const views = "stored" in answer ? [answer.stored] : [answer.ends, answer.hashes];
   return views.flatMap(({ buffer }) => (buffer instanceof ArrayBuffer ? [buffer] : []));

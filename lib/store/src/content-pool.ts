@@ -16,6 +16,7 @@ import {
   type ContentJob,
   type CutJob,
   type DecodedChunk,
+  type DecodeRunJob,
   type EncodedChunk,
   type SegmentRead,
   type StoredChunk,
@@ -32,6 +33,8 @@ export interface ContentWork {
   encode(raw: Uint8Array, hash?: Uint8Array): Promise<EncodedChunk>;
   /** The raw bytes of a stored chunk, verified. Throws `chunk_damaged`. */
   decode(hash: Uint8Array, chunk: StoredChunk, rawBytes: Bytes): Promise<Uint8Array>;
+  /** Decompresses chunks within shared memory, which is the job's own meanwhile. False when one isn't what it should be. */
+  decodeRun(job: DecodeRunJob): Promise<boolean>;
 }
 
 /** In the caller's own thread. */
@@ -40,6 +43,7 @@ export const inlineWork: ContentWork = {
   cut: async (job) => readOf(runContentJob({ type: "cut", ...job })),
   encode: async (raw, hash) => encodedOf(runContentJob({ type: "encode", raw, hash })),
   decode: decodeChunk,
+  decodeRun: async (job) => rightOf(runContentJob({ type: "decodeRun", ...job })),
 };
 
 export interface ContentPool extends ContentWork {
@@ -103,6 +107,10 @@ class Pool implements ContentPool {
     const { raw } = decodedOf(await this.#do({ type: "decode", hash, stored, rawBytes }));
     if (raw === undefined) throw damagedChunk(hash);
     return raw;
+  }
+
+  async decodeRun(job: DecodeRunJob): Promise<boolean> {
+    return rightOf(await this.#do({ type: "decodeRun", ...job }));
   }
 
   async close(): Promise<void> {
@@ -197,6 +205,11 @@ function encodedOf(answer: ContentAnswer): EncodedChunk {
 function decodedOf(answer: ContentAnswer): DecodedChunk {
   assert("raw" in answer, "a decode job answers raw bytes");
   return answer;
+}
+
+function rightOf(answer: ContentAnswer): boolean {
+  assert("isRight" in answer, "a decodeRun job answers whether all is right");
+  return answer.isRight;
 }
 
 function closed(): ShoalError {

@@ -2,7 +2,7 @@
 // who is reading which, so that none is deleted under a reader. Doesn't know which chunk lies where.
 import { randomBytes } from "node:crypto";
 import { StreamDigest, toHex } from "@shoal/core/digest";
-import { assert } from "@shoal/core/error";
+import { assert, ShoalError } from "@shoal/core/error";
 import { packBytesTarget } from "@shoal/core/limits";
 import type { Bytes } from "@shoal/core/units";
 import { listAll, type BlobInfo, type BlobKey, type BlobStore } from "./blob-store.ts";
@@ -23,12 +23,20 @@ const keyPrefix = "packs/";
 /** Read from the end of a pack at first: the rows of about 700 chunks. */
 const endBytesGuess = 32 * 1024;
 
+/** Where a chunk belongs among the others of its pack: those of one order together, as they arrived. */
+export interface PackOrder {
+  readonly order: number;
+  readonly arrival: number;
+}
+
+const unordered: PackOrder = { order: 0, arrival: 0 };
+
 /** A pack that is being filled: its chunks are readable from memory until it is written. */
 export class OpenPack {
   readonly number: number;
   #rows: PackRow[] = [];
-  /** Of each row, what it was given to `add`. */
-  readonly #orders: number[] = [];
+  /** Of each row, what `add` was given. */
+  readonly #orders: PackOrder[] = [];
   readonly #head: Uint8Array = encodePackHead(randomBytes(16));
   readonly #chunks: Map<number, Uint8Array> = new Map();
   #bytes: Bytes = packHeadBytes;
@@ -45,8 +53,13 @@ export class OpenPack {
     return this.#bytes >= packBytesTarget;
   }
 
-  /** The chunk's memory is the pack's from then on. `arrange` puts chunks of the same order together. */
-  add(hash: Uint8Array, chunk: StoredChunk, rawBytes: Bytes, order: number = 0): PackRow {
+  /** The chunk's memory is the pack's from then on. */
+  add(
+    hash: Uint8Array,
+    chunk: StoredChunk,
+    rawBytes: Bytes,
+    order: PackOrder = unordered,
+  ): PackRow {
     const storedBytes = chunk.stored.length;
     const row = { hash, offset: this.#bytes, storedBytes, rawBytes, coding: chunk.coding };
     this.#rows.push(row);
@@ -56,12 +69,12 @@ export class OpenPack {
     return row;
   }
 
-  /** Moves chunks of one order behind each other; nothing is added from then on. Answers the rows as they are now. */
+  /** Moves chunks of one order behind each other, as they arrived; nothing is added from then on. Answers the rows as they are now. */
   arrange(): readonly PackRow[] {
     const orders = this.#orders;
     const sorted = this.#rows
-      .map((row, index) => ({ row, order: orders[index] ?? 0 }))
-      .toSorted((a, b) => a.order - b.order);
+      .map((row, index) => ({ row, ...(orders[index] ?? unordered) }))
+      .toSorted((a, b) => a.order - b.order || a.arrival - b.arrival);
     const before = new Map(this.#chunks);
     this.#chunks.clear();
     let offset = packHeadBytes;
@@ -178,14 +191,18 @@ export class Packs {
     });
   }
 
-  /** Fills `into` from a place of a written pack; false when that can't be done in one go. */
-  async readRaw(place: ChunkPlace, into: Uint8Array): Promise<boolean> {
+  /** Fills `into` from a place of a written pack; false when that can't be done, or the pack is no longer there. */
+  async fill(place: ChunkPlace, into: Uint8Array): Promise<boolean> {
     const record = this.#records.get(place.pack);
     if (record?.written === undefined) return false;
-    return this.#reading(
-      record,
-      async (key) => (await this.#blobs.fill?.(key, place.offset, into)) ?? false,
-    );
+    return this.#reading(record, async (key) => {
+      if (this.#blobs.fill !== undefined) return this.#blobs.fill(key, place.offset, into);
+      const range = { offset: place.offset, bytes: into.length };
+      const bytes = await this.#blobs.get(key, range).catch(unlessMissing);
+      if (bytes?.length !== into.length) return false;
+      into.set(bytes);
+      return true;
+    });
   }
 
   /** The rows of a written pack. Throws `pack_invalid`. */
@@ -247,4 +264,9 @@ export class Packs {
     assert(record !== undefined, `no pack ${number}`);
     return record;
   }
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof ShoalError) || error.code !== "blob_missing") throw error;
+  return undefined;
 }

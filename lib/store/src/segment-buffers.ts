@@ -9,7 +9,7 @@ import type { Bytes } from "@shoal/core/units";
  * some processors (AMD Zen 3) copy from the page cache to just there at a sixth of their speed, 0.68 instead
  * of 0.11 seconds per GiB.
  */
-const readOffset = 128;
+export const readOffset = 128;
 /** Where a segment begins in its buffer; before it is room for what the one before it leaves. */
 export const segmentStart: number = segmentHeadBytes + readOffset;
 
