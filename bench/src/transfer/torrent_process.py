@@ -1,6 +1,6 @@
 # One process of libtorrent, the BitTorrent that `bench --with libtorrent` compares with: a seed or a
 # leecher. It says that it is up as one JSON line, waits for a line with its peers, and says when
-# everything is there. Payload and torrent are made by `make`.
+# everything is there and on the disk. Payload and torrent are made by `make`.
 import json
 import os
 import sys
@@ -29,7 +29,9 @@ SETTINGS = {
     "request_queue_time": 5,
     "piece_extent_affinity": True,
     "max_queued_disk_bytes": 64 * MIB,
-    "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
+    "alert_mask": lt.alert.category_t.status_notification
+    | lt.alert.category_t.error_notification
+    | lt.alert.category_t.storage_notification,
 }
 
 
@@ -64,14 +66,23 @@ def say(fact):
     sys.stdout.flush()
 
 
-def wait_until_finished(session, handle):
+def wait_for(session, wanted):
     while True:
         session.wait_for_alert(1000)
         for alert in session.pop_alerts():
             if isinstance(alert, (lt.torrent_error_alert, lt.file_error_alert)):
                 raise RuntimeError(alert.message())
-            if isinstance(alert, lt.torrent_finished_alert):
+            if isinstance(alert, wanted):
                 return
+
+
+def put_on_disk(session, handle, path):
+    """What is compared with ends when its file would outlast a crash; so does this."""
+    handle.flush_cache()
+    wait_for(session, lt.cache_flushed_alert)
+    file = os.open(path, os.O_RDONLY)
+    os.fsync(file)
+    os.close(file)
 
 
 def run(role, folder, name):
@@ -86,7 +97,8 @@ def run(role, folder, name):
         handle = add(session, folder, name, False)
         for port in json.loads(line):
             handle.connect_peer(("127.0.0.1", port))
-        wait_until_finished(session, handle)
+        wait_for(session, lt.torrent_finished_alert)
+        put_on_disk(session, handle, os.path.join(folder, name, "payload"))
     status = handle.status()
     say({"done": True, "uploaded": status.all_time_upload, "downloaded": status.all_time_download})
     sys.stdin.readline()
