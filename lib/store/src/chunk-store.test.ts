@@ -157,7 +157,7 @@ describe("chunk store", () => {
     const store = await openChunkStore(await openDirectoryBlobs(folder), { cacheBytesMax: 0 });
     const chunks = [1, 2, 3, 4, 5, 6].map((seed) => chunkOf(seed, 5000 + seed));
     for (const [index, { hash, bytes }] of chunks.entries())
-      await store.put(hash, bytes, index % 2);
+      await store.put(hash, bytes, { order: index % 2 });
     await expectReadable(store, chunks);
     await store.flush();
     await expectReadable(store, chunks);

@@ -39,6 +39,13 @@ export interface ChunkStoreConfig {
   readonly work?: StoreWork;
 }
 
+export interface PutOptions {
+  /** Chunks of one order, that of several uploads at once, lie together in their packs. */
+  readonly order?: number;
+  /** Whether the bytes are all of their memory and nobody needs them any more: they may have no length afterwards. */
+  readonly isGiven?: boolean;
+}
+
 export type StoreWork = Pick<ContentWork, "threadsCount" | "encode" | "decode" | "decodeRun">;
 
 /** Opens the chunks of a blob store. Packs that can't be read are left alone and listed in `damagedPacks`. */
@@ -131,21 +138,21 @@ export class ChunkStore {
 
   /**
    * Stores a chunk, unless it is held. It can be read at once and is durable after `flush`. Keeps
-   * nothing of the caller's memory. Throws `chunk_mismatch` when the bytes have another hash. Waits
+   * nothing of the caller's memory, unless it is given. Throws `chunk_mismatch` when the bytes have another hash. Waits
    * when the blob store is behind. Chunks of one order, that of several uploads at once, lie together in
    * their packs, in the order of the calls: so they are read together.
    */
-  async put(hash: Uint8Array, bytes: Uint8Array, order: number = 0): Promise<void> {
-    return this.#put(hash, bytes, { isHashed: false, order });
+  async put(hash: Uint8Array, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
+    return this.#put(hash, bytes, { isHashed: false, ...options });
   }
 
   /** As `put`, of bytes that the caller has hashed itself: they aren't hashed again. */
   async putHashed(hash: Uint8Array, bytes: Uint8Array): Promise<void> {
-    return this.#put(hash, bytes, { isHashed: true, order: 0 });
+    return this.#put(hash, bytes, { isHashed: true });
   }
 
-  async #put(hash: Uint8Array, bytes: Uint8Array, given: PutOptions): Promise<void> {
-    const { isHashed } = given;
+  async #put(hash: Uint8Array, bytes: Uint8Array, options: AllPutOptions): Promise<void> {
+    const { isHashed } = options;
     if (bytes.length < 1 || bytes.length > chunkBytesMax) throw mismatchedChunk(hash);
     const key = toHex(hash);
     for (;;) {
@@ -163,7 +170,7 @@ export class ChunkStore {
     // Threads compress several at once, and end them in any order.
     const arrival = this.#arrivals;
     this.#arrivals += 1;
-    const putting = this.#encodeAndAdd(hash.slice(), bytes, { ...given, arrival }).finally(() =>
+    const putting = this.#encodeAndAdd(hash.slice(), bytes, { ...options, arrival }).finally(() =>
       this.#putting.delete(key),
     );
     this.#putting.set(key, putting);
@@ -286,12 +293,13 @@ export class ChunkStore {
   async #encodeAndAdd(
     hash: Uint8Array,
     bytes: Uint8Array,
-    { isHashed, ...order }: PutOptions & PackOrder,
+    { isHashed, isGiven = false, order = 0, arrival }: AllPutOptions & Pick<PackOrder, "arrival">,
   ): Promise<void> {
-    const chunk = await this.#work.encode(bytes, isHashed ? hash : undefined);
+    const rawBytes = bytes.length;
+    const chunk = await this.#work.encode(bytes, { hash: isHashed ? hash : undefined, isGiven });
     if (!digestEquals(chunk.hash, hash)) throw mismatchedChunk(hash);
     this.#filling ??= this.#packs.open();
-    const row = this.#filling.add(hash, chunk, bytes.length, order);
+    const row = this.#filling.add(hash, chunk, rawBytes, { order, arrival });
     this.#index.add(row, this.#filling.number, this.#turn, this.#seconds());
     if (this.#filling.isFull) this.#seal();
   }
@@ -351,9 +359,8 @@ export class ChunkStore {
   }
 }
 
-interface PutOptions {
+interface AllPutOptions extends PutOptions {
   readonly isHashed: boolean;
-  readonly order: number;
 }
 
 interface ReadChunk {

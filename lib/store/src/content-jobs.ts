@@ -28,7 +28,8 @@ export type ContentJob =
     }
   | {
       readonly type: "encode";
-      readonly raw: SharedBytes | Uint8Array;
+      /** Shared, or memory that is the job's own and that its answer may keep. */
+      readonly raw: SharedBytes | Uint8Array<ArrayBuffer>;
       /** Of the raw bytes, where whoever asks has hashed them. */
       readonly hash: Uint8Array | undefined;
     }
@@ -98,12 +99,16 @@ export function runContentJob(job: ContentJob): ContentAnswer {
   if (job.type === "decodeRun") return { isRight: decodeRun(job) };
   const { raw, hash } = job;
   return raw instanceof Uint8Array
-    ? encodeRaw(raw, hash)
+    ? encodeRaw(raw, hash, (own) => own)
     : encodeRaw(new Uint8Array(raw.buffer, raw.offset, raw.bytes), hash);
 }
 
-/** The stored form of a chunk, sharing no memory with it: zstd where that saves at least a tenth. */
-export function encodeRaw(raw: Uint8Array, known?: Uint8Array): EncodedChunk {
+/** The stored form of a chunk, sharing no memory with it unless `keep` says so: zstd where that saves at least a tenth. */
+export function encodeRaw<Raw extends Uint8Array>(
+  raw: Raw,
+  known?: Uint8Array,
+  keep: (raw: Raw) => Uint8Array = (shared) => new Uint8Array(shared),
+): EncodedChunk {
   const hash = known ?? digest(raw);
   // Room for all that can come out: then the library reads and writes in place, instead of through
   // buffers of its own, which takes a quarter more time.
@@ -113,7 +118,7 @@ export function encodeRaw(raw: Uint8Array, known?: Uint8Array): EncodedChunk {
   });
   if (packed.length > raw.length * 0.9) {
     freeBytes(packed);
-    return { hash, stored: new Uint8Array(raw), coding: coding.raw };
+    return { hash, stored: keep(raw), coding: coding.raw };
   }
   // Copied to its own size: the library's buffer is larger.
   const stored = new Uint8Array(packed);
@@ -157,10 +162,12 @@ function decodeRun({ hashes, memory, ...run }: DecodeRunJob): boolean {
   return true;
 }
 
-/** Lets go of a copy of bytes that came with a job. */
-export function freeJob(job: ContentJob): void {
+/** Lets go of the bytes that came with a job, unless its answer keeps them. */
+export function freeJob(job: ContentJob, answer: ContentAnswer): void {
   if (job.type === "decode") freeBytes(job.stored);
-  if (job.type === "encode" && job.raw instanceof Uint8Array) freeBytes(job.raw);
+  if (job.type !== "encode" || !(job.raw instanceof Uint8Array)) return;
+  const isKept = "stored" in answer && answer.stored.buffer === job.raw.buffer;
+  if (!isKept) freeBytes(job.raw);
 }
 
 /** What an answer may hand over instead of copying; hashes from the native library can't be. */

@@ -59,21 +59,41 @@ describe("a content pool", () => {
     }
   });
 
+  test("takes memory that is given, and leaves other memory alone", async () => {
+    const work = openContentPool(2);
+    try {
+      for (const text of [true, false]) {
+        const raw = content.slice(1_000_000, 1_300_000);
+        if (text) raw.fill(7, 1000);
+        const hash = digest(raw);
+        const kept = await work.encode(raw);
+        expect(digest(raw)).toEqual(hash);
+        const given = await work.encode(raw, { isGiven: true });
+        expect(given).toEqual(kept);
+        expect(raw.length).toBe(0);
+        expect(given.stored.length < 300_000).toBe(text);
+      }
+    } finally {
+      await work.close();
+    }
+  });
+
   test("decompresses what it compressed, and refuses what isn't that chunk", async () => {
     const work = openContentPool(2);
     try {
       const raw = new Uint8Array(300_000).map((_, index) => index >> 9);
       const hash = digest(raw);
-      const chunk = await work.encode(raw, hash);
-      expect(chunk.stored.length).toBeLessThan(raw.length);
-      expect(await work.decode(hash, chunk, raw.length)).toEqual(raw);
+      const { stored, ...encoded } = await work.encode(raw, { hash });
+      expect(stored.length).toBeLessThan(raw.length);
+      const decode = (name: Uint8Array, bytes: number, end?: number): Promise<Uint8Array> =>
+        work.decode(name, { ...encoded, stored: stored.slice(0, end) }, bytes);
+      expect(await decode(hash, raw.length)).toEqual(raw);
       const damaged = expect.objectContaining({ code: "chunk_damaged" });
       for (const bytes of [raw.length - 1, raw.length + 1])
-        await expect(work.decode(hash, chunk, bytes)).rejects.toEqual(damaged);
+        await expect(decode(hash, bytes)).rejects.toEqual(damaged);
       const other = digest(raw.subarray(1));
-      await expect(work.decode(other, chunk, raw.length)).rejects.toEqual(damaged);
-      const cut = { ...chunk, stored: chunk.stored.subarray(0, -1) };
-      await expect(work.decode(hash, cut, raw.length)).rejects.toEqual(damaged);
+      await expect(decode(other, raw.length)).rejects.toEqual(damaged);
+      await expect(decode(hash, raw.length, -1)).rejects.toEqual(damaged);
     } finally {
       await work.close();
     }

@@ -11,6 +11,7 @@ import { contentThreadsMax } from "@shoal/core/limits";
 import { kibibyte, type Bytes } from "@shoal/core/units";
 import { damagedChunk, decodeChunk } from "./chunk-coding.ts";
 import {
+  encodeRaw,
   runContentJob,
   type ContentAnswer,
   type ContentJob,
@@ -29,19 +30,28 @@ export interface ContentWork {
   readonly threadsCount: number;
   /** What `cutSegment` answers for files that are read into shared memory, which is the job's own meanwhile. */
   cut(job: CutJob): Promise<SegmentRead>;
-  /** The chunk's hash, unless it is known, and stored form. Shared memory mustn't change meanwhile. */
-  encode(raw: Uint8Array, hash?: Uint8Array): Promise<EncodedChunk>;
-  /** The raw bytes of a stored chunk, verified. Throws `chunk_damaged`. */
+  /**
+   * The chunk's hash, unless it is known, and stored form. Shared memory mustn't change meanwhile. Memory that is
+   * given may be gone afterwards; other memory is copied for a thread.
+   */
+  encode(raw: Uint8Array, options?: EncodeOptions): Promise<EncodedChunk>;
+  /** The raw bytes of a stored chunk, verified. Stored bytes that are all of their memory may be gone afterwards. Throws `chunk_damaged`. */
   decode(hash: Uint8Array, chunk: StoredChunk, rawBytes: Bytes): Promise<Uint8Array>;
   /** Decompresses chunks within shared memory, which is the job's own meanwhile. False when one isn't what it should be. */
   decodeRun(job: DecodeRunJob): Promise<boolean>;
+}
+
+export interface EncodeOptions {
+  readonly hash?: Uint8Array | undefined;
+  /** Whether the bytes are all of their memory, and nobody needs them any more. */
+  readonly isGiven?: boolean;
 }
 
 /** In the caller's own thread. */
 export const inlineWork: ContentWork = {
   threadsCount: 0,
   cut: async (job) => readOf(runContentJob({ type: "cut", ...job })),
-  encode: async (raw, hash) => encodedOf(runContentJob({ type: "encode", raw, hash })),
+  encode: async (raw, { hash } = {}) => encodeRaw(raw, hash),
   decode: decodeChunk,
   decodeRun: async (job) => rightOf(runContentJob({ type: "decodeRun", ...job })),
 };
@@ -58,6 +68,7 @@ export function openContentPool(threadsCount: number = availableParallelism()): 
 
 interface Waiting {
   readonly job: ContentJob;
+  readonly given: readonly ArrayBuffer[];
   readonly resolve: (answer: ContentAnswer) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -91,20 +102,26 @@ class Pool implements ContentPool {
     return readOf(await this.#do({ type: "cut", ...job }));
   }
 
-  async encode(raw: Uint8Array, hash?: Uint8Array): Promise<EncodedChunk> {
-    if (raw.length <= inlineBytesMax) return inlineWork.encode(raw, hash);
+  async encode(raw: Uint8Array, options: EncodeOptions = {}): Promise<EncodedChunk> {
+    const { hash, isGiven = false } = options;
+    if (raw.length <= inlineBytesMax) return inlineWork.encode(raw, options);
     const { buffer, byteOffset: offset, length: bytes } = raw;
-    const given = buffer instanceof SharedArrayBuffer ? { buffer, offset, bytes } : raw;
-    return encodedOf(await this.#do({ type: "encode", raw: given, hash }));
+    if (buffer instanceof SharedArrayBuffer) {
+      return encodedOf(await this.#do({ type: "encode", raw: { buffer, offset, bytes }, hash }));
+    }
+    const own = isGiven ? new Uint8Array(buffer, offset, bytes) : new Uint8Array(raw);
+    return encodedOf(await this.#do({ type: "encode", raw: own, hash }, own.buffer));
   }
 
   /** Not through libuv's threads: there each chunk costs this thread half a millisecond, a third of it for the hash. */
   async decode(hash: Uint8Array, chunk: StoredChunk, rawBytes: Bytes): Promise<Uint8Array> {
     if (chunk.coding !== coding.zstd || rawBytes <= inlineBytesMax)
       return decodeChunk(hash, chunk, rawBytes);
-    const whole = chunk.stored.length === chunk.stored.buffer.byteLength;
-    const stored = whole ? chunk.stored : chunk.stored.slice();
-    const { raw } = decodedOf(await this.#do({ type: "decode", hash, stored, rawBytes }));
+    const { buffer, length } = chunk.stored;
+    const isAlone = buffer instanceof ArrayBuffer && length === buffer.byteLength;
+    const stored = isAlone ? new Uint8Array(buffer) : new Uint8Array(chunk.stored);
+    const job = { type: "decode", hash, stored, rawBytes } as const;
+    const { raw } = decodedOf(await this.#do(job, stored.buffer));
     if (raw === undefined) throw damagedChunk(hash);
     return raw;
   }
@@ -121,10 +138,11 @@ class Pool implements ContentPool {
     await Promise.all(threads.map(({ worker }) => worker.terminate()));
   }
 
-  #do(job: ContentJob): Promise<ContentAnswer> {
+  /** `given` isn't copied for the thread: it has no length here from then on. */
+  #do(job: ContentJob, ...given: readonly ArrayBuffer[]): Promise<ContentAnswer> {
     if (this.#isClosed) return Promise.reject(closed());
     const { promise, resolve, reject } = Promise.withResolvers<ContentAnswer>();
-    this.#queue.push({ job, resolve, reject });
+    this.#queue.push({ job, given, resolve, reject });
     this.#dispatch();
     return promise;
   }
@@ -139,7 +157,7 @@ class Pool implements ContentPool {
       this.#nextId += 1;
       thread.jobs.set(id, waiting);
       thread.worker.ref();
-      thread.worker.postMessage({ id, job: waiting.job }, []);
+      thread.worker.postMessage({ id, job: waiting.job }, waiting.given);
     }
   }
 

@@ -5,7 +5,7 @@ import { freeJob, runContentJob, transfersOf, type ContentJob } from "./content-
 parentPort?.on("message", ({ id, job }: { readonly id: number; readonly job: ContentJob }) => {
   try {
     const answer = runContentJob(job);
-    freeJob(job);
+    freeJob(job, answer);
     parentPort?.postMessage({ id, answer }, transfersOf(answer));
   } catch (error) {
     parentPort?.postMessage({ id, error }, []);

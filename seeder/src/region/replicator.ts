@@ -132,7 +132,9 @@ export class Replicator {
     for await (const { hash, bytes } of source.getChunks(cid, batch, { signal })) {
       // The store refuses bytes that don't hash to their name; here it refuses what nobody asked for.
       if (!Buffer.from(hash).equals(batch.subarray(received, received + digestBytes))) break;
-      await this.#deps.store.chunks.put(hash, bytes);
+      // Batches that come at once don't lie mixed in their packs.
+      const order = batch.byteOffset;
+      await this.#deps.store.chunks.put(hash, bytes, { order, isGiven: true });
       freeBytes(bytes);
       received += digestBytes;
     }

@@ -46,7 +46,7 @@ export function ingestRoutes(deps: SeederDeps): Hono<SeederEnv> {
         });
       decoder.push(part);
       for (let frame = decoder.next(); frame !== undefined; frame = decoder.next()) {
-        await store.chunks.put(frame.hash, frame.bytes, batch);
+        await store.chunks.put(frame.hash, frame.bytes, { order: batch, isGiven: true });
         freeBytes(frame.bytes);
         uploads.add(leaseOf(grant), frame.hash, now());
         stored += 1;
