@@ -58,7 +58,11 @@ export interface SwarmConfig {
   readonly piecesPerUpload: number;
   /** Says to whom it has room to serve, and asks hosts when they say so. */
   readonly invites: boolean;
-  /** How many more than there are uploads are invited, so that one can begin when another ends. */
+  /**
+   * How many more than there are uploads are invited, so that one can begin when another ends: where uploads are
+   * short or answers slow. In a world of 400 hosts (1 GiB, uploads of 200 ms) two more each time, and patience of 5
+   * instead of 20 ms, lost 0.13 s at the median and 0.19 s at the end, with 8% more events.
+   */
   readonly invitesAhead: number;
   /** Patience with an invitation: at least and at most, and between them some times what answers take. */
   readonly inviteMs: Millis;
@@ -161,7 +165,7 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     piecesPerUpload: 3,
     invites: true,
     invitesAhead: 2,
-    inviteMs: 5,
+    inviteMs: 20,
     inviteMsMax: 500,
     inviteAgainUploads: 1,
     uninvitedAfterMs: 500,

@@ -66,6 +66,31 @@ test("another is invited when one doesn't answer, and that one again only after 
   expect(linksOf(script.wait(2).take("haves"))).toEqual([2]);
 });
 
+test("where uploads are long and answers quick, nobody is invited before there is room", () => {
+  /** How many are invited while uploads go on, each begun by who was invited last; not counting what it is learned from. */
+  const invitedMeanwhile = (uploadMs: number, answerMs: number): number => {
+    const script = inviting({ inviteMs: 2 * answerMs, inviteMsMax: 500 }).joinArtifact("all");
+    for (let link = 1; link <= 12; link += 1) script.openPeer(link, []);
+    let invited = linksOf(script.take("haves"));
+    let meanwhile = 0;
+    for (let turn = 0; turn < 30; turn += 1) {
+      const link = invited.at(-1) ?? 1;
+      script
+        .wait(answerMs)
+        .forgetOrders()
+        .tell({ ...ask, link });
+      const during = script.wait(uploadMs).take("haves").length;
+      if (turn > 3) meanwhile += during;
+      script.tell({ type: "uploadEnded", link, request: 1, outcome: "sent" });
+      invited = linksOf(script.take("haves"));
+    }
+    return meanwhile;
+  };
+  expect(invitedMeanwhile(200, 2)).toBe(0);
+  expect(invitedMeanwhile(20, 2)).toBeGreaterThan(20);
+  expect(invitedMeanwhile(200, 40)).toBeGreaterThan(20);
+});
+
 test("nobody is invited by who has enough to do, or by a seeder", () => {
   const script = inviting().joinArtifact("all");
   for (const link of [1, 2]) script.openPeer(link, []).tell({ ...ask, link });

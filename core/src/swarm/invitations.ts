@@ -21,6 +21,9 @@ import type { Uploads } from "./uploads.ts";
 const lateTimes = 4;
 /** Times to look again are rounded up to such a share of what an upload usually takes. */
 const wakeShare = 1 / 5;
+/** Where uploads take longer than this, and answers no more than such a share of it, nobody is invited ahead. */
+const shortUploadMs = 30;
+const shortAnswerShare = 1 / 10;
 /** Weight of the newest answer in what is usual. */
 const newestWeight = 0.1;
 
@@ -68,7 +71,7 @@ export class Invitations {
     const { config } = state;
     if (!this.#isDue || config.seeder || !config.invites) return;
     this.#expire(now);
-    while (this.#open.length < uploads.room(now)) {
+    while (this.#open.length < uploads.room(now) + this.#ahead) {
       const peer = this.#choose(now);
       if (peer === undefined) {
         this.#isDue = false;
@@ -115,6 +118,17 @@ export class Invitations {
     // Never sooner, by however little a quotient may be off: it would be looked at in vain, again and again.
     const wakeMs = stepMs > 0 ? Math.max(at, Math.ceil(at / stepMs) * stepMs) : at;
     state.timers.lower(timer.invitations, wakeMs);
+  }
+
+  /**
+   * How many more are invited than can begin. Who waits here takes that long to have what it is promised, and asks
+   * nobody else for it: worth it only where an upload's way would be idle until somebody answers.
+   */
+  get #ahead(): number {
+    const { state, uploads } = this.#deps;
+    const { usualMs } = uploads;
+    const isWorthIt = usualMs < shortUploadMs || this.#answerMs > usualMs * shortAnswerShare;
+    return isWorthIt ? state.config.invitesAhead : 0;
   }
 
   get #patienceMs(): Millis {

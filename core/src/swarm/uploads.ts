@@ -176,13 +176,12 @@ export class Uploads {
     return this.#usualMs;
   }
 
-  /** For how many more there is room, those that wait counted: some begin as soon as others end. */
+  /** For how many more there is room, those that wait counted. */
   room(now: Millis): number {
-    const { uploadSlots, uploadSlotsQuick, invitesAhead } = this.#state.config;
-    const ahead = invitesAhead - this.#waiting.length;
+    const { uploadSlots, uploadSlotsQuick } = this.#state.config;
     const active = this.#active.length;
     const quick = active < uploadSlotsQuick ? active : this.#quickCount(now);
-    return Math.min(uploadSlots - active, uploadSlotsQuick - quick) + ahead;
+    return Math.min(uploadSlots - active, uploadSlotsQuick - quick) - this.#waiting.length;
   }
 
   /** Peers with no more pieces than this that are served beside such a one. */
