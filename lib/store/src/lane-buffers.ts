@@ -30,6 +30,6 @@ export class LaneBuffers {
 
   /** Gives the memory back now, not when the collector comes by. Nothing may be in use. */
   close(): void {
-    for (const buffer of this.#free.splice(0)) buffer.transfer(0);
+    for (const buffer of this.#free.splice(0)) buffer.transferToFixedLength(0);
   }
 }
