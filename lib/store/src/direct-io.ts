@@ -10,6 +10,7 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { chunkBytesMax } from "@shoal/core/limits";
 import { kibibyte, mebibyte, type Bytes } from "@shoal/core/units";
+import { BoundedPool } from "./bounded-pool.ts";
 import { errorCode } from "./durable-file.ts";
 
 /** At least a page of the system, which may be that large where it isn't x86. */
@@ -45,14 +46,12 @@ export async function openDirect(path: string, mayWrite: boolean): Promise<FileH
 
 export class DirectIo {
   /** Memory at a page's boundary, used again and again: a few buffers, made when they are needed. */
-  readonly #free: Uint8Array[] = [];
-  #lanesCount = 0;
-  readonly #waiting: ((buffer: Uint8Array) => void)[] = [];
+  readonly #buffers: BoundedPool<Uint8Array> = new BoundedPool(lanesMax, makeBuffer);
 
   /** Writes whole blocks. Resolves false, having written nothing that counts, where that can't be done. */
   async write(handle: FileHandle, bytes: Uint8Array, offset: Bytes): Promise<boolean> {
     if (beginsAtBlock(bytes)) return writeBlocks(handle, bytes, offset);
-    const buffer = await this.#take();
+    const buffer = await this.#buffers.take();
     try {
       for (let done = 0; done < bytes.length; done += bytesAtOnce) {
         const part = bytes.subarray(done, done + bytesAtOnce);
@@ -62,13 +61,13 @@ export class DirectIo {
       }
       return true;
     } finally {
-      this.#give(buffer);
+      this.#buffers.give(buffer);
     }
   }
 
   /** Fills `bytes`. Resolves false where that can't be done, also when the file is too short. */
   async read(handle: FileHandle, bytes: Uint8Array, offset: Bytes): Promise<boolean> {
-    const buffer = await this.#take();
+    const buffer = await this.#buffers.take();
     try {
       for (let done = 0; done < bytes.length;) {
         const part = bytes.subarray(done, done + bytesAtOnce);
@@ -86,29 +85,15 @@ export class DirectIo {
       if (isUnable(error)) return false;
       throw error;
     } finally {
-      this.#give(buffer);
+      this.#buffers.give(buffer);
     }
   }
+}
 
-  async #take(): Promise<Uint8Array> {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    if (this.#lanesCount < lanesMax) {
-      this.#lanesCount += 1;
-      // One that could grow begins at a page's boundary; others of this size don't.
-      const byteLength = bytesAtOnce + 2 * blockBytes;
-      return new Uint8Array(new ArrayBuffer(byteLength, { maxByteLength: byteLength }));
-    }
-    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
-    this.#waiting.push(resolve);
-    return promise;
-  }
-
-  #give(buffer: Uint8Array): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free.push(buffer);
-    else next(buffer);
-  }
+/** One that could grow begins at a page's boundary; others of this size don't. */
+function makeBuffer(): Uint8Array {
+  const byteLength = bytesAtOnce + 2 * blockBytes;
+  return new Uint8Array(new ArrayBuffer(byteLength, { maxByteLength: byteLength }));
 }
 
 /** Memory that could grow begins at a page's boundary; of other memory nobody can tell. */

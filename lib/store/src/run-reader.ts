@@ -4,12 +4,13 @@
 import { digest, digestBytes, digestEquals } from "@shoal/core/digest";
 import { chunkBytesMax } from "@shoal/core/limits";
 import type { Bytes } from "@shoal/core/units";
+import { BoundedPool } from "./bounded-pool.ts";
 import type { ChunkIndex, ChunkPlace } from "./chunk-index.ts";
 import type { ContentWork } from "./content-pool.ts";
 import { noSlot } from "./hash-table.ts";
 import { coding, type Coding } from "./pack-format.ts";
 import type { Packs } from "./packs.ts";
-import { RunBuffers, type RunBuffer } from "./run-buffers.ts";
+import { makeRunBuffer, type RunBuffer } from "./run-buffer.ts";
 
 export interface RunReaderDeps {
   readonly index: ChunkIndex;
@@ -43,11 +44,12 @@ const nothing: ReadRun = { count: 0, bytes: 0 };
 
 export class RunReader {
   readonly #deps: RunReaderDeps;
-  readonly #buffers: RunBuffers;
+  readonly #buffers: BoundedPool<RunBuffer>;
 
   constructor(deps: RunReaderDeps) {
     this.#deps = deps;
-    this.#buffers = new RunBuffers(deps.work.threadsCount * buffersPerThread, unpackedBytesMax);
+    const countMax = deps.work.threadsCount * buffersPerThread;
+    this.#buffers = new BoundedPool(countMax, () => makeRunBuffer(unpackedBytesMax));
   }
 
   /**
@@ -113,7 +115,7 @@ export class RunReader {
 
   async #unpack(run: StoredRun, hashes: Uint8Array, into: Uint8Array): Promise<boolean> {
     const { packs, work } = this.#deps;
-    const buffer: RunBuffer = await this.#buffers.take();
+    const buffer = await this.#buffers.take();
     try {
       const storedBytes = run.storedBytes.reduce((sum, bytes) => sum + bytes, 0);
       if (!(await packs.fill(run.place, buffer.stored.subarray(0, storedBytes)))) return false;
