@@ -19,6 +19,7 @@ export async function spreadOut(
   artifact: BuiltArtifact,
   timeoutMs: number,
 ): Promise<Spread> {
+  await fleet.rolloutEnded();
   const watch = new SwarmWatch(fleet.hosts, artifact.artifact);
   const deployedAt = await fleet.deploy(artifact);
   const isDone = await watch.until(() => watch.doneCount === fleet.hosts.length, timeoutMs);

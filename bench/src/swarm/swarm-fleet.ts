@@ -45,6 +45,7 @@ export interface BuiltArtifact {
 const startsAtOnce = 4;
 const buildMsMax = 600_000;
 const readyMsMax = 120_000;
+const rolloutMsMax = 120_000;
 /** `ip`, `tc` and git are found here whatever the caller's own path is. */
 const searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** What is deployed. */
@@ -156,6 +157,18 @@ export class SwarmFleet implements AsyncDisposable {
     const startedAt = Date.now();
     await this.client.services.deploy("production", service, { build });
     return startedAt;
+  }
+
+  /** The next deploy may begin: a rollout ends some time after the last host has everything. */
+  async rolloutEnded(): Promise<void> {
+    const untilMs = performance.now() + rolloutMsMax;
+    for (;;) {
+      const [rollout] = (await this.client.rollouts.list({ limit: 1 })).items;
+      if (rollout === undefined || rollout.endedAt !== null) return;
+      if (performance.now() > untilMs)
+        throw new Error(`the rollout doesn't end: ${rollout.reason}`);
+      await sleep(200);
+    }
   }
 
   /** Ends every process and removes the folder. */

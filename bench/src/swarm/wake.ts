@@ -20,7 +20,6 @@ interface WakeOptions {
 }
 
 const requestMsMax = 60_000;
-const rolloutMsMax = 120_000;
 const shoal = fileURLToPath(new URL("../../../cli/src/main.ts", import.meta.url));
 
 export function addWakeBench(program: Command, finish: Finish): void {
@@ -61,7 +60,7 @@ async function measureWake({ hosts, runs, mib }: WakeOptions): Promise<Measured>
     progress(
       `the last of ${one.requestedMs.length} hosts asked after ${one.requestedMs.at(-1)} ms`,
     );
-    await endRollout(fleet);
+    await fleet.rolloutEnded();
   }
   const last = taken.map(({ requestedMs }) => requestedMs.at(-1) ?? Number.NaN);
   const fromCall = taken.map((one, index) => (last[index] ?? Number.NaN) - one.deployedMs);
@@ -118,15 +117,4 @@ async function runShoal(url: string, args: readonly string[]): Promise<number> {
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`shoal ${args.join(" ")} ended with ${code}`);
   return Date.now();
-}
-
-/** The next deploy may begin. */
-async function endRollout(fleet: SwarmFleet): Promise<void> {
-  const untilMs = performance.now() + rolloutMsMax;
-  for (;;) {
-    const [rollout] = (await fleet.client.rollouts.list({ limit: 1 })).items;
-    if (rollout === undefined || rollout.endedAt !== null) return;
-    if (performance.now() > untilMs) throw new Error(`the rollout doesn't end: ${rollout.reason}`);
-    await sleep(200);
-  }
 }
