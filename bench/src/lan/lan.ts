@@ -29,7 +29,7 @@ export function addLanBench(program: Command, finish: Finish): void {
     .option("--hosts <number>", "machines with an agent", Number, 12)
     .option("--mbit <number>", "rate of each machine, up and down", Number, 100)
     .option("--mib <number>", "size of the artifact", Number, 128)
-    .option("--runs <number>", "artifacts, one after the other", Number, 1)
+    .option("--runs <number>", "artifacts, one after the other", Number, 3)
     .option("--with <tool>", "also with another tool: libtorrent")
     .option("--json", "print the JSON line alone")
     .action(async (options: LanOptions) => {
