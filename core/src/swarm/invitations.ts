@@ -11,6 +11,8 @@
 // what answers take; one that came to nothing isn't repeated at once.
 import type { Millis } from "../units.ts";
 import type { Announcer } from "./announcer.ts";
+import type { Artifact } from "./artifact.ts";
+import { lackedCountAt, numbersPerPeer, offeredCountAt } from "./peer-numbers.ts";
 import type { Link, Peer } from "./peers.ts";
 import { removeAt } from "./remove-at.ts";
 import type { SwarmState } from "./state.ts";
@@ -42,6 +44,8 @@ export class Invitations {
   #answerMs: Millis = 0;
   /** Something changed since there was nobody to invite. */
   #isDue = false;
+  /** Whose peers are remembered by their places. */
+  #lone: Artifact | undefined;
 
   constructor(deps: InvitationsDeps) {
     this.#deps = deps;
@@ -141,7 +145,8 @@ export class Invitations {
     const { state, uploads } = this.#deps;
     const mayLeaveZone = uploads.mayLeaveZone(now);
     const { byPlace } = state.links;
-    const { uninvitedUntilMs } = state.linkNumbers;
+    const { uninvitedUntilMs, inviteePlace } = state.linkNumbers;
+    const lone = state.artifacts.size === 1 ? this.#lone : undefined;
     let nextMs = Infinity;
     let best: Peer | undefined;
     let bestWaitMs = -Infinity;
@@ -152,6 +157,17 @@ export class Invitations {
         if (untilMs < nextMs) nextMs = untilMs;
         continue;
       }
+      if (lone !== undefined) {
+        const peerPlace = inviteePlace[place] as number;
+        if (lacksAt(lone, peerPlace)) {
+          const offeredCount = offeredAt(lone, peerPlace);
+          const waitMs = uploads.waitMsOf(place, lone.piecesHeld - offeredCount, now);
+          if (waitMs <= bestWaitMs || this.#isCrowded(offeredCount)) continue;
+          best = byPlace[place]?.byPriority[0];
+          bestWaitMs = waitMs;
+          continue;
+        }
+      }
       const link = byPlace[place];
       if (link === undefined || (!link.isNear && !mayLeaveZone)) continue;
       const peer = toInvite(link, now);
@@ -159,12 +175,13 @@ export class Invitations {
         nextMs = Math.min(nextMs, uninvitedUntilMs[place] as Millis);
         continue;
       }
+      this.#remember(peer);
       if (best !== undefined && peer.artifact.priority < best.artifact.priority) continue;
       const waitMs = uploads.waitMs(peer, now);
       const isFirst = best === undefined || peer.artifact.priority > best.artifact.priority;
       if (!isFirst && waitMs <= bestWaitMs) continue;
       // Last, because it looks at all that are served.
-      if (this.#isCrowded(peer)) continue;
+      if (this.#isCrowded(peer.offeredCount)) continue;
       best = peer;
       bestWaitMs = waitMs;
     }
@@ -172,8 +189,19 @@ export class Invitations {
     return best;
   }
 
+  /**
+   * Most of those that are to be invited aren't the first, and are looked at again and again: from now on by their
+   * numbers. Only where a peer's link is all there is to say who it is and whether it may be served.
+   */
+  #remember({ link, artifact, place }: Peer): void {
+    const { config, artifacts, linkNumbers } = this.#deps.state;
+    if (artifacts.size > 1 || (!link.isNear && config.farBytesPerMs < Infinity)) return;
+    this.#lone = artifact;
+    linkNumbers.inviteePlace[link.place] = place;
+  }
+
   /** Whether enough peers that have no more than this one are served, wait, or are invited. */
-  #isCrowded({ offeredCount }: Peer): boolean {
+  #isCrowded(offeredCount: number): boolean {
     const { uploads } = this.#deps;
     const most = uploads.servedBeside(offeredCount);
     let count = uploads.countBeside(offeredCount);
@@ -200,6 +228,15 @@ function isServed({ active, queue, invitedMs }: Link): boolean {
 
 function lacksSomething(peer: Peer): boolean {
   return peer.isLive && peer.lackedCount > 0 && !peer.link.known.seeder;
+}
+
+/** The same by the peer's numbers; nobody's are all zero. */
+function lacksAt({ peerNumbers }: Artifact, place: number): boolean {
+  return (peerNumbers.ints[place * numbersPerPeer + lackedCountAt] as number) > 0;
+}
+
+function offeredAt({ peerNumbers }: Artifact, place: number): number {
+  return peerNumbers.ints[place * numbersPerPeer + offeredCountAt] as number;
 }
 
 function removeFrom(links: Link[], link: Link): boolean {

@@ -6,7 +6,7 @@ import type { KnownPeer } from "../wire/messages.ts";
 import type { Artifact } from "./artifact.ts";
 import type { SwarmConfig } from "./config.ts";
 import type { ArtifactSlot, LinkId } from "./events.ts";
-import { type LinkNumbers, progressMsAt, servedMsAt } from "./link-numbers.ts";
+import { headStartMsAt, type LinkNumbers, progressMsAt, servedMsAt } from "./link-numbers.ts";
 import {
   exhaustedFlag,
   flagsAt,
@@ -76,6 +76,7 @@ export class Link {
     this.isNear = known.zone === config.zone;
     this.#numbers = numbers;
     this.place = numbers.take();
+    if (this.isNear) numbers.set(this.place, headStartMsAt, config.nearHeadStartMs);
     this.window = new Window(config, numbers, this.place);
     this.openedMs = now;
   }
@@ -114,7 +115,7 @@ export class Link {
 
   /** Whether it is to be invited may come out otherwise than when it was last looked at. */
   reconsider(): void {
-    this.#numbers.uninvitedUntilMs[this.place] = 0;
+    this.#numbers.reconsider(this.place);
   }
 
   /** Nothing but a change makes it one to be invited before. */

@@ -11,6 +11,7 @@ import type { Bytes, ChunkIndex, Millis, PieceIndex } from "../units.ts";
 import type { Artifact } from "./artifact.ts";
 import { hasBit } from "./bitfield.ts";
 import type { RequestId, RequestReceived, UploadEnded } from "./events.ts";
+import { headStartMsAt, numbersPerLink, servedMsAt } from "./link-numbers.ts";
 import { isNewcomer, type Link, type Peer } from "./peers.ts";
 import { removeAt } from "./remove-at.ts";
 import type { SwarmState } from "./state.ts";
@@ -196,10 +197,18 @@ export class Uploads {
   }
 
   /** How long a peer counts as having waited. */
-  waitMs(peer: Peer, now: Millis): Millis {
-    const { isNear, servedMs } = peer.link;
-    const nearMs = isNear ? this.#state.config.nearHeadStartMs : 0;
-    return now - servedMs + nearMs + this.#behindHeadStartMs(peer);
+  waitMs({ link, artifact, offeredCount }: Peer, now: Millis): Millis {
+    return this.waitMsOf(link.place, artifact.piecesHeld - offeredCount, now);
+  }
+
+  /** The same, of the peer whose link is at this place, and which has so many pieces less than we. */
+  waitMsOf(place: number, behind: number, now: Millis): Millis {
+    const { linkNumbers, config } = this.#state;
+    const at = place * numbersPerLink;
+    const servedMs = linkNumbers.values[at + servedMsAt] as Millis;
+    const nearMs = linkNumbers.values[at + headStartMsAt] as Millis;
+    const behindMs = Math.max(0, behind) * config.behindHeadStartMs;
+    return now - servedMs + nearMs + Math.min(behindMs, config.behindHeadStartMsMax);
   }
 
   /** Slots are for those that take no longer than usual, and a few for others besides. */
@@ -274,12 +283,6 @@ export class Uploads {
   /** A moment after the budget is above zero again: fractions can fall a little short for ever. */
   #farDueMs(): Millis {
     return this.#farMs + 1 - this.#farBytesLeft / this.#state.config.farBytesPerMs;
-  }
-
-  #behindHeadStartMs({ artifact, offeredCount }: Peer): Millis {
-    const { behindHeadStartMs, behindHeadStartMsMax } = this.#state.config;
-    const behind = Math.max(0, artifact.piecesHeld - offeredCount);
-    return Math.min(behind * behindHeadStartMs, behindHeadStartMsMax);
   }
 
   #rareHeadStartMs({ artifact, piece }: Upload): Millis {
