@@ -97,7 +97,11 @@ export interface SwarmConfig {
   readonly haveDelayMs: Millis;
   /** … where it has the piece, too, … */
   readonly haveDelayKnownMs: Millis;
-  /** … and how many go at once. */
+  /**
+   * … and how many go at once. Who hears late who has what invites in vain, and asks for what isn't rare any more: of 1000
+   * hosts (10 GiB) half were done at 1.0298 of the bound with 5, at 1.0306 with 8 and at 1.0320 with 16, with 29, 25
+   * and 22 million events.
+   */
   readonly havesTogether: number;
   /** Without a chunk for this long, what a link was asked for goes elsewhere. */
   readonly requestStallMs: Millis;
@@ -180,7 +184,7 @@ export function withDefaults(given: Partial<SwarmConfig>): SwarmConfig {
     rareShare: 0.5,
     haveDelayMs: 600,
     haveDelayKnownMs: 2000,
-    havesTogether: 16,
+    havesTogether: 5,
     requestStallMs: 8000,
     linkStallMs: 30_000,
     patienceMax: 4,
