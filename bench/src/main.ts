@@ -33,7 +33,7 @@ addJourneyBench(program, finish);
 addCalibrateBench(program, finish);
 addLanBench(program, finish);
 addQueueBench(program, finish);
-addSimBench(program, finish);
+addSimBench(program, finish, process);
 addSwarmBench(program, finish);
 addTransferBench(program, finish);
 addWakeBench(program, finish);

@@ -5,7 +5,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import { type Finish, rounded, type Measured } from "../result.ts";
 import { baselineNames, runBaseline, type Baseline, type BaselineName } from "./baselines.ts";
 import { htmlReport } from "./html-report.ts";
-import { ranWithLargePages } from "./large-pages.ts";
+import { ranWithLargePages, type Invocation } from "./large-pages.ts";
 import { readScenario, type ScenarioFields } from "./scenario-file.ts";
 import { replayCommand, search } from "./search.ts";
 import { boundMs, quantile, runScenario, type OnProgress, type RunReport } from "./run.ts";
@@ -23,7 +23,7 @@ interface SimOptions {
   readonly json?: boolean;
 }
 
-export function addSimBench(program: Command, finish: Finish): void {
+export function addSimBench(program: Command, finish: Finish, invocation: Invocation): void {
   program
     .command("sim")
     .description("Run the scheduler on a virtual clock, and compare it with the best possible time")
@@ -41,7 +41,7 @@ export function addSimBench(program: Command, finish: Finish): void {
     .option("--html <file>", "write a page with completion curves and bytes by source")
     .option("--json", "print the JSON line alone")
     .action((options: SimOptions) => {
-      if (ranWithLargePages()) return undefined;
+      if (ranWithLargePages(invocation)) return undefined;
       if (options.search !== undefined) return runSearch(options, finish);
       const scenario = scenarioWith({ ...options.scenario, ...fieldsOf(options) });
       const report = runScenario(scenario, progressShower());
