@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { faultConfig } from "./config.ts";
 import { Fleet } from "./fleet.ts";
 import { allHealthy, build, deploy } from "./person.ts";
+import { killProcess } from "./proc.ts";
 import { SampleProject } from "./sample-project.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -75,7 +76,7 @@ describe.skipIf(faultConfig.outageMs === 0)("a control plane that is away in a r
       // A host restarts with its agent, and another one with everything that it ran.
       await fleet.member("host-1").kill();
       await fleet.member("host-2").kill();
-      for (const { pid } of await fleet.programs()) process.kill(pid, "SIGKILL");
+      for (const { pid } of await fleet.programs()) killProcess(pid);
       await fleet.member("host-1").start();
       await fleet.member("host-2").start();
       await waitFor("every host to run its program again", minuteMs, async () =>

@@ -13,7 +13,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { faultConfig } from "./config.ts";
-import { processesOf } from "./proc.ts";
+import { killProcess, processesOf } from "./proc.ts";
 import { shoal } from "./shoal-command.ts";
 import { waitFor } from "./wait-for.ts";
 
@@ -200,7 +200,7 @@ export class Fleet implements AsyncDisposable {
   /** Ends every process, programs of hosts too. */
   async stopAll(): Promise<void> {
     for (const member of [...this.members.values()].toReversed()) await member.stop();
-    for (const program of await this.programs()) process.kill(program.pid, "SIGKILL");
+    for (const { pid } of await this.programs()) killProcess(pid);
   }
 
   /** Ends everything, programs of hosts too, removes the folder, and throws when a process is left. */

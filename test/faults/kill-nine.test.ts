@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { faultConfig } from "./config.ts";
 import { Fleet } from "./fleet.ts";
 import { allHealthy, build, buildMsMax, deploy } from "./person.ts";
+import { killProcess } from "./proc.ts";
 import { waitFor } from "./wait-for.ts";
 import { SampleProject } from "./sample-project.ts";
 
@@ -59,8 +60,9 @@ async function disturb(kind: string, share: number, pauseMs: number): Promise<vo
   await sleep(share * (kind === "builder-1" ? typicalMs.build : typicalMs.all));
   if (kind === "program") {
     const programs = await fleet.programs();
-    const victim = programs[Math.floor(share * programs.length)];
-    if (victim !== undefined) process.kill(victim.pid, "SIGKILL");
+    const first = Math.floor(share * programs.length);
+    // A deploy replaces them at that very time: one that has just ended can't be killed, the next one can.
+    [...programs.slice(first), ...programs.slice(0, first)].some(({ pid }) => killProcess(pid));
     return; // Its agent starts it again.
   }
   const member = fleet.member(kind);

@@ -41,3 +41,13 @@ async function lookAt(pid: number, folder: string): Promise<Process | null> {
     startTicks: Number(fields[19]),
   };
 }
+
+/** Kills a process; false when it had ended already. */
+export function killProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    return false;
+  }
+}
