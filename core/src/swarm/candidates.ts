@@ -17,11 +17,13 @@ import type { KnownPeer } from "../wire/messages.ts";
 import type { Artifact } from "./artifact.ts";
 import type { ArtifactSlot } from "./events.ts";
 import type { SwarmState } from "./state.ts";
+import { removeAt } from "./remove-at.ts";
 import { timer } from "./timers.ts";
 
 interface Candidate {
   known: KnownPeer;
-  readonly artifacts: Set<ArtifactSlot>;
+  /** Few: a set for each of a thousand candidates would be most of what a node remembers. */
+  readonly artifacts: ArtifactSlot[];
   state: "known" | "dialing" | "linked";
   /** In a row: dials that came to nothing, and links that the other side ended at once. */
   failures: number;
@@ -58,8 +60,8 @@ export class Candidates {
     for (const known of peers) {
       if (known.addresses.length === 0) continue;
       const candidate = this.#remember(known);
-      if (candidate === undefined || candidate.artifacts.has(artifact)) continue;
-      candidate.artifacts.add(artifact);
+      if (candidate === undefined || candidate.artifacts.includes(artifact)) continue;
+      candidate.artifacts.push(artifact);
       const { self } = this.#state.config;
       const isOurs = known.seeder || self === "" || dialsFirst(self, known.peerId);
       candidate.theirsSinceMs = isOurs ? -Infinity : now;
@@ -118,8 +120,9 @@ export class Candidates {
 
   forgetArtifact(artifact: ArtifactSlot): void {
     for (const [peer, candidate] of this.#candidates) {
-      candidate.artifacts.delete(artifact);
-      if (candidate.artifacts.size === 0 && candidate.state === "known") {
+      const place = candidate.artifacts.indexOf(artifact);
+      if (place >= 0) removeAt(candidate.artifacts, place);
+      if (candidate.artifacts.length === 0 && candidate.state === "known") {
         this.#candidates.delete(peer);
       }
     }
@@ -127,7 +130,8 @@ export class Candidates {
 
   countFor(artifact: ArtifactSlot): number {
     let count = 0;
-    for (const { artifacts } of this.#candidates.values()) if (artifacts.has(artifact)) count += 1;
+    for (const { artifacts } of this.#candidates.values())
+      if (artifacts.includes(artifact)) count += 1;
     return count;
   }
 
@@ -148,7 +152,7 @@ export class Candidates {
     let seeders = artifact.peers.filter(({ link }) => link.known.seeder).length;
     let room = 1 + artifact.peers.length;
     for (const { artifacts, known, dialedMs } of this.#dialing) {
-      if (!artifacts.has(artifact.slot)) continue;
+      if (!artifacts.includes(artifact.slot)) continue;
       have += 1;
       if (known.seeder) seeders += 1;
       const patientUntilMs = dialedMs + config.dialPatienceMs;
@@ -182,7 +186,7 @@ export class Candidates {
     let ties = 0;
     for (const candidate of this.#candidates.values()) {
       const { artifacts, state, known } = candidate;
-      if (state !== "known" || !artifacts.has(slot) || known.addresses.length === 0) continue;
+      if (state !== "known" || !artifacts.includes(slot) || known.addresses.length === 0) continue;
       if (known.seeder && seeders >= seedersWanted) continue;
       if (this.isBanned(known.peerId, now)) continue;
       const turnMs = peers.length === 0 ? 0 : candidate.theirsSinceMs + this.#turnMs;
@@ -228,7 +232,7 @@ export class Candidates {
     }
     if (this.#candidates.size >= candidatesMax && !this.#makeRoom()) return undefined;
     const candidate: Candidate = {
-      ...{ known, artifacts: new Set(), state: "known", failures: 0 },
+      ...{ known, artifacts: [], state: "known", failures: 0 },
       ...{ notBeforeMs: 0, theirsSinceMs: -Infinity, dialedMs: 0, linkedMs: 0 },
     };
     this.#candidates.set(known.peerId, candidate);
