@@ -3,7 +3,8 @@
 import { mebibyte, type Millis } from "@shoal/core/units";
 import type { SwarmConfig } from "@shoal/core/swarm/config";
 import { fairShareMs } from "./fair-share.ts";
-import { runScenario, type OnProgress } from "./run.ts";
+import { runInLanes } from "./lanes.ts";
+import type { OnProgress } from "./run.ts";
 import { bytesPerMs, type Scenario } from "./scenario.ts";
 
 export const baselineNames = ["bucket", "seeders", "kraken"] as const;
@@ -44,14 +45,14 @@ export const krakenConfig: Partial<SwarmConfig> = {
 };
 
 /** Runs a world's hosts without their faults of behavior: a source alone has no peers that lie. */
-export function runBaseline(
+export async function runBaseline(
   name: BaselineName,
   scenario: Scenario,
   onProgress: OnProgress,
-): Baseline {
+): Promise<Baseline> {
   if (name === "kraken") {
     const world = { ...scenario, chunkBytes: krakenPieceBytes };
-    const report = runScenario(world, onProgress, krakenConfig);
+    const report = await runInLanes(world, onProgress, krakenConfig);
     return { name, ...report };
   }
   const { hosts, artifactBytes, reusedShare, joinMs, slowShare, slowFactor, mbit } = scenario;

@@ -1,6 +1,7 @@
 import { Prng } from "@shoal/core/prng";
 import { expect, test } from "vitest";
-import { EventQueue, eventListMax, eventListValueMax } from "./event-queue.ts";
+import { EventQueue } from "./event-queue.ts";
+import { eventListMax, eventListValueMax } from "./event-records.ts";
 
 function listOf(step: number): Uint32Array {
   return Uint32Array.from(

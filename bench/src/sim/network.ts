@@ -6,11 +6,14 @@
 // Doesn't model: loss, slow start, and who is in the way of whom inside the network.
 import { assert } from "@shoal/core/error";
 import { uploadSlotsMax } from "@shoal/core/limits";
-import type { Bytes, ChunkIndex, Millis } from "@shoal/core/units";
+import { kibibyte, type Bytes, type ChunkIndex, type Millis } from "@shoal/core/units";
 import type { EventQueue } from "./event-queue.ts";
+import { AskedBytes } from "./lane-box.ts";
+import type { Mail } from "./mail.ts";
 
 export interface NetworkDeps {
   readonly queue: EventQueue;
+  readonly mail: Pick<Mail, "boxFor" | "post">;
   readonly chunkBytes: (chunk: ChunkIndex) => Bytes;
   readonly latencyMs: (from: number, to: number) => Millis;
   /** Tells the sender that an upload is over; it may order the next. */
@@ -22,6 +25,14 @@ export interface NetworkEvents {
   readonly segment: number;
   /** Fields: receiver, link, request, chunk. */
   readonly chunk: number;
+}
+
+/** Largest number of segments that a chunk is sent in, and the smallest segment. */
+const segmentsPerChunk = 2;
+const segmentBytesMin: Bytes = 64 * kibibyte;
+
+export function segmentBytesOf(chunkBytes: Bytes): Bytes {
+  return Math.max(segmentBytesMin, chunkBytes / segmentsPerChunk);
 }
 
 /** Most uploads of a host under way: its slots, and those of links that were cut in the middle of a segment. */
@@ -63,16 +74,18 @@ export class Network {
   readonly #deps: NetworkDeps;
   readonly #events: NetworkEvents;
   readonly #segmentBytes: Bytes;
+  /** Of segments whose way down is another lane's. */
+  readonly #asked = new AskedBytes();
   #hosts = 0;
   #ways: Float64Array = new Float64Array(64 * waySize);
   #flows: Float64Array = new Float64Array(64 * flowsMax * flowSize);
   /** For each host, its flows in the order of their turns. */
   #lines: Uint8Array = new Uint8Array(64 * flowsMax);
 
-  constructor(deps: NetworkDeps, events: NetworkEvents, segmentBytes: Bytes) {
+  constructor(deps: NetworkDeps, events: NetworkEvents, chunkBytes: Bytes) {
     this.#deps = deps;
     this.#events = events;
-    this.#segmentBytes = segmentBytes;
+    this.#segmentBytes = segmentBytesOf(chunkBytes);
   }
 
   /** Hosts are numbered in the order they are added. */
@@ -141,6 +154,26 @@ export class Network {
     return Math.max(at, this.#ways[to * waySize + downFreeAt] as number);
   }
 
+  /** Takes bytes through a host's way down; answers when the last of them comes out. */
+  passDown(to: number, beginsMs: Millis, bytes: Bytes, soonestMs: Millis): Millis {
+    const ways = this.#ways;
+    const way = to * waySize;
+    const freeMs = Math.max(ways[way + downFreeAt] as number, beginsMs);
+    const throughMs = freeMs + bytes / (ways[way + downRateAt] as number);
+    ways[way + downFreeAt] = throughMs;
+    return Math.max(throughMs, soonestMs);
+  }
+
+  /** Takes the answers to what was asked: for segments that are still being sent. */
+  takeAnswers(): void {
+    const { latencyMs } = this.#deps;
+    this.#asked.takeAll((from, flow, outMs) => {
+      const at = (from * flowsMax + flow) * flowSize;
+      this.#ways[from * waySize + currentOutAt] = outMs;
+      this.#flows[at + readyAt] = outMs - latencyMs(from, this.#flows[at + toAt] as number);
+    });
+  }
+
   /** The event of a segment that has left, or of an upload that may go on. */
   onSegment(from: number, generation: number, now: Millis): void {
     const way = from * waySize;
@@ -152,7 +185,7 @@ export class Network {
   }
 
   #finish(from: number, current: number): void {
-    const { queue, ended, chunkBytes } = this.#deps;
+    const { mail, ended, chunkBytes } = this.#deps;
     const flows = this.#flows;
     const way = from * waySize;
     const at = (from * flowsMax + current) * flowSize;
@@ -168,7 +201,7 @@ export class Network {
     if (!isOver) {
       // Of a link that was cut meanwhile, too: it arrives, and nobody is there to take it.
       const outMs = this.#ways[way + currentOutAt] as number;
-      queue.add(outMs, this.#events.chunk, flows[at + toAt] as number, link, request, chunk);
+      mail.post(outMs, this.#events.chunk, flows[at + toAt] as number, link, request, chunk);
       chunk += 1;
       flows[at + chunkAt] = chunk;
     }
@@ -209,11 +242,7 @@ export class Network {
       const leftMs = now + bytes / (ways[way + upRateAt] as number);
       const toHost = flows[at + toAt] as number;
       const wireMs = latencyMs(from, toHost);
-      const to = toHost * waySize;
-      const beginsMs = Math.max(ways[to + downFreeAt] as number, now + wireMs);
-      const throughMs = beginsMs + bytes / (ways[to + downRateAt] as number);
-      ways[to + downFreeAt] = throughMs;
-      const outMs = Math.max(throughMs, leftMs + wireMs);
+      const outMs = this.#outMs(from, flow, toHost, now + wireMs, bytes, leftMs + wireMs);
       ways[way + currentAt] = flow;
       ways[way + currentBytesAt] = bytes;
       ways[way + currentOutAt] = outMs;
@@ -222,6 +251,21 @@ export class Network {
       return;
     }
     if (soonestMs < Infinity) queue.add(soonestMs, this.#events.segment, from, generation);
+  }
+
+  /** When bytes come out of a receiver's way down: as soon as they can be there, while that isn't known. */
+  #outMs(
+    from: number,
+    flow: number,
+    to: number,
+    beginsMs: Millis,
+    bytes: Bytes,
+    soonestMs: Millis,
+  ): Millis {
+    const box = this.#deps.mail.boxFor(to);
+    if (box === undefined) return this.passDown(to, beginsMs, bytes, soonestMs);
+    if (bytes > 0) this.#asked.add(from, flow, box, box.ask(to, beginsMs, bytes, soonestMs));
+    return soonestMs;
   }
 
   /** Visits the flows of a host from the last in line to the first, with where they are. */

@@ -6,8 +6,8 @@ import { minuteMs, type Millis } from "@shoal/core/units";
 import type { Nature, SimHost } from "./sim-host.ts";
 import type { World } from "./world.ts";
 
-/** Adds seeders, which begin at once, and hosts, which join over `joinMs`. Answers the hosts. */
-export function populate(world: World, config: Partial<SwarmConfig>): readonly SimHost[] {
+/** Adds seeders, which begin at once, and hosts, which join over `joinMs`. */
+export function populate(world: World, config: Partial<SwarmConfig>): void {
   const { scenario, pieces } = world;
   const { seeders, hosts, zones, joinMs } = scenario;
   const prng = new Prng(scenario.seed).child(5);
@@ -15,41 +15,43 @@ export function populate(world: World, config: Partial<SwarmConfig>): readonly S
   for (let index = 0; index < seeders; index += 1) {
     const nature = { ...plain, isSeeder: true };
     const seeder = world.add(nature, index % zones, scenario.seederMbit, config);
+    if (seeder === undefined) continue;
     for (let chunk = 0; chunk < pieces.chunksCount; chunk += 1) seeder.hold(chunk);
     world.join(seeder);
   }
   const reused = reusedChunks(pieces.chunksCount, scenario.reusedShare, prng.child(1));
   const natures = drawNatures(world, prng.child(2));
-  return natures.map((nature, index) => {
+  for (const [index, nature] of natures.entries()) {
     const mbit = nature.isSlow ? scenario.mbit * scenario.slowFactor : scenario.mbit;
-    const host = world.add(nature, world.hosts.length % zones, mbit, config);
+    const host = world.add(nature, world.sites.length % zones, mbit, config);
+    if (host === undefined) continue;
     host.held.set(reused);
     world.at((joinMs * index) / hosts, () => world.join(host));
-    return host;
-  });
+  }
 }
 
-/** Lets hosts die and come back, evenly over the time of faults. */
-export function scheduleDeaths(world: World, hosts: readonly SimHost[], prng: Prng): void {
-  const { deathsPerMinute, faultsEndMs } = world.scenario;
+/** Lets hosts die and come back, evenly over the time of faults. Draws the same in every lane. */
+export function scheduleDeaths(world: World, prng: Prng): void {
+  const { hosts, seeders, deathsPerMinute, faultsEndMs } = world.scenario;
   if (deathsPerMinute === 0) return;
-  const pauseMs = minuteMs / (deathsPerMinute * hosts.length);
+  const own = new Map(world.hosts.map((host) => [host.index, host]));
+  const pauseMs = minuteMs / (deathsPerMinute * hosts);
   const next = (at: Millis): void => {
     if (at > faultsEndMs) return;
     world.at(at, () => {
-      const host = hosts[prng.below(hosts.length)];
-      if (host !== undefined && host.isAlive) killForAWhile(world, host, prng);
+      const host = own.get(seeders + prng.below(hosts));
+      const isWiped = prng.next() < world.scenario.wipedShare;
+      if (host?.isAlive === true) killForAWhile(world, host, isWiped);
       next(at + pauseMs);
     });
   };
   next(pauseMs);
 }
 
-function killForAWhile(world: World, host: SimHost, prng: Prng): void {
-  const { comeBackMs, wipedShare } = world.scenario;
+function killForAWhile(world: World, host: SimHost, isWiped: boolean): void {
   world.kill(host);
-  if (prng.next() < wipedShare) host.wipe();
-  world.at(world.now + comeBackMs, () => world.join(host));
+  if (isWiped) host.wipe();
+  world.at(world.now + world.scenario.comeBackMs, () => world.join(host));
 }
 
 /** Exactly the shares of the scenario, dealt out at random; nobody is two of them. */

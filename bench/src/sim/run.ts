@@ -1,112 +1,133 @@
 // Runs one scenario and says how it went.
 import type { SwarmConfig } from "@shoal/core/swarm/config";
+import { assert } from "@shoal/core/error";
 import { StreamDigest, toHex } from "@shoal/core/digest";
 import { Prng } from "@shoal/core/prng";
 import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
 import { describeWaits } from "@shoal/core/swarm/waits-for";
 import type { Bytes, Millis } from "@shoal/core/units";
 import { Checker } from "./checker.ts";
+import { onlyLane, type Lane } from "./lane.ts";
 import { populate, scheduleDeaths } from "./population.ts";
+import { boundMs, reportOf, type LaneOutcome, type RunReport } from "./report.ts";
 import { bytesPerMs, type Scenario } from "./scenario.ts";
-import type { SimHost } from "./sim-host.ts";
+import type { SimHost, Site } from "./sim-host.ts";
 import { World } from "./world.ts";
 
-export interface RunReport {
+export interface Progress {
+  readonly now: Millis;
   readonly boundMs: Millis;
-  /** From each honest host's joining to its end; Infinity for those that didn't finish. Ascending. */
-  readonly tookMs: readonly Millis[];
-  readonly lastMs: Millis;
-  /** Of hosts that are neither slow nor ever died: those that faults of others alone can hold up. */
-  readonly healthyP99Ms: Millis;
-  /** Whether every host that neither lies nor is silent has finished. */
-  readonly isDone: boolean;
-  /** Of honest hosts that didn't finish: who, and what each waits for. */
-  readonly unfinished: readonly string[];
-  /** The first order of a host that none may give; the run ended there. Only in checked runs. */
-  readonly violation: string | undefined;
   readonly events: number;
-  readonly wallMs: number;
-  readonly bytesFromSeeders: Bytes;
-  readonly bytesFromPeers: Bytes;
-  readonly bytesDiscarded: Bytes;
-  readonly bytesRefused: Bytes;
-  /** Of all log events with their hosts, in order: the same for the same scenario on every machine. */
-  readonly logDigest: string;
+  readonly doneCount: number;
 }
 
 /** Told now and then how far a run is. */
-export type OnProgress = (world: World, doneCount: number) => void;
+export type OnProgress = (progress: Progress) => void;
 
 const eventsBetweenProgress = 200_000;
 /** Every piece of every host is logged in worlds up to so many. */
 const loggedPiecesMax = 500_000;
 
-/** The best possible spread from one seeder at the hosts' rate: every piece goes out once. */
-export function boundMs({ artifactBytes, mbit, hosts }: Scenario, pieces: number): Millis {
-  return (artifactBytes / bytesPerMs(mbit)) * (1 + Math.floor(Math.log2(hosts)) / pieces);
-}
-
-/** `config` is for hosts that aren't ours: a baseline. */
+/** Runs a world of one lane. `config` is for hosts that aren't ours: a baseline. */
 export function runScenario(
   scenario: Scenario,
   onProgress: OnProgress,
   config: Partial<SwarmConfig> = {},
 ): RunReport {
+  assert(scenario.lanes === 1, "a world of several lanes takes several threads");
   const startedAt = performance.now();
-  const done = new Set<SimHost>();
-  const log = new EventLog();
-  const pieces = new PiecesOut();
-  const world = new World(scenario, {
-    log: (host, event) => {
-      log.add(host, event);
-      pieces.note(host, event);
-    },
-    completed: (host) => {
-      if (isHonest(host)) done.add(host);
-    },
-    killed: (host) => done.delete(host),
-  });
-  const logPieces = scenario.hosts * world.pieces.count <= loggedPiecesMax || scenario.seedersDie;
-  const checker = logPieces ? new Checker(world) : undefined;
-  world.inspector = checker;
-  const hosts = populate(world, { logPieces, ...budgetsOf(scenario), ...config });
-  scheduleDeaths(world, hosts, new Prng(scenario.seed).child(7));
-  const honest = hosts.filter(isHonest);
+  const run = new LaneRun(scenario, config);
   let soon = eventsBetweenProgress;
-  world.run(scenario.patienceMs, () => {
-    if (world.events >= soon) {
-      soon += eventsBetweenProgress;
-      onProgress(world, done.size);
-    }
-    if (scenario.seedersDie && pieces.count === world.pieces.count) killSeeders(world);
-    return done.size === honest.length || checker?.violation !== undefined;
+  run.go(scenario.patienceMs, () => {
+    if (run.events < soon) return;
+    soon += eventsBetweenProgress;
+    onProgress(run.progress);
   });
-  const wallMs = performance.now() - startedAt;
-  const violation = checker?.violation;
-  const isDone = violation === undefined && done.size === honest.length;
-  const ended = { isDone, violation, events: world.events, wallMs, logDigest: log.finish() };
-  return { ...ended, ...outcomeOf(world, honest) };
+  return reportOf(scenario, performance.now() - startedAt, [run.finish()]);
 }
 
-function outcomeOf(
-  world: World,
-  honest: readonly SimHost[],
-): Omit<RunReport, "isDone" | "violation" | "events" | "wallMs" | "logDigest"> {
-  const total = (
-    of: "bytesFromSeeders" | "bytesFromPeers" | "bytesDiscarded" | "bytesRefused",
-  ): Bytes => honest.reduce((sum, host) => sum + (host.progress?.[of] ?? 0), 0);
-  const healthy = honest.filter(({ nature, life }) => !nature.isSlow && life === 0);
-  return {
-    boundMs: boundMs(world.scenario, world.pieces.count),
-    tookMs: timesOf(honest),
-    unfinished: honest.filter(({ completeMs }) => completeMs === undefined).map(waitOf),
-    healthyP99Ms: quantile(timesOf(healthy), 0.99),
-    lastMs: Math.max(...honest.map(({ completeMs = Infinity }) => completeMs)),
-    bytesFromSeeders: total("bytesFromSeeders"),
-    bytesFromPeers: total("bytesFromPeers"),
-    bytesDiscarded: total("bytesDiscarded"),
-    bytesRefused: total("bytesRefused"),
-  };
+/** The hosts of one lane, and their books. */
+export class LaneRun {
+  readonly world: World;
+  /** Of all lanes, those whose end is waited for. */
+  readonly honestCount: number;
+  readonly #done: Set<SimHost> = new Set();
+  readonly #log = new EventLog();
+  readonly #out = new PiecesOut();
+  readonly #checker: Checker | undefined;
+
+  /** What several lanes do isn't checked: a checker knows all hosts. */
+  constructor(scenario: Scenario, config: Partial<SwarmConfig>, lane: Lane = onlyLane) {
+    const done = this.#done;
+    const world = new World(
+      scenario,
+      {
+        log: (host, event) => {
+          this.#log.add(host, event);
+          this.#out.note(host, event);
+        },
+        completed: (host) => {
+          if (isHonest(host)) done.add(host);
+        },
+        killed: (host) => done.delete(host),
+      },
+      lane,
+    );
+    this.world = world;
+    const { count } = world.pieces;
+    const logPieces = scenario.hosts * count <= loggedPiecesMax || scenario.seedersDie;
+    this.#checker = logPieces && lane.count === 1 ? new Checker(world) : undefined;
+    world.inspector = this.#checker;
+    populate(world, { logPieces, ...budgetsOf(scenario), ...config });
+    scheduleDeaths(world, new Prng(scenario.seed).child(7));
+    this.honestCount = world.sites.filter(isHonest).length;
+  }
+
+  get doneCount(): number {
+    return this.#done.size;
+  }
+
+  get events(): number {
+    return this.world.events;
+  }
+
+  get progress(): Progress {
+    const { now, events, scenario, pieces } = this.world;
+    return { now, events, doneCount: this.doneCount, boundMs: boundMs(scenario, pieces.count) };
+  }
+
+  /** Runs all of a world's events before a time, up to its end or a violation. Calls between events. */
+  go(beforeMs: Millis, between: () => void): void {
+    const { world } = this;
+    const { seedersDie } = world.scenario;
+    world.run(beforeMs, () => {
+      between();
+      if (seedersDie && this.#out.count === world.pieces.count) killSeeders(world);
+      return this.doneCount === this.honestCount || this.#checker?.violation !== undefined;
+    });
+  }
+
+  finish(): LaneOutcome {
+    const honest = this.world.hosts.filter(isHonest);
+    const total = (
+      of: "bytesFromSeeders" | "bytesFromPeers" | "bytesDiscarded" | "bytesRefused",
+    ): Bytes => honest.reduce((sum, host) => sum + (host.progress?.[of] ?? 0), 0);
+    const healthy = honest.filter(({ nature, life }) => !nature.isSlow && life === 0);
+    return {
+      pieces: this.world.pieces.count,
+      tookMs: timesOf(honest),
+      healthyTookMs: timesOf(healthy),
+      unfinished: honest.filter(({ completeMs }) => completeMs === undefined).map(waitOf),
+      lastMs: Math.max(0, ...honest.map(({ completeMs = Infinity }) => completeMs)),
+      bytesFromSeeders: total("bytesFromSeeders"),
+      bytesFromPeers: total("bytesFromPeers"),
+      bytesDiscarded: total("bytesDiscarded"),
+      bytesRefused: total("bytesRefused"),
+      events: this.events,
+      violation: this.#checker?.violation,
+      logDigest: this.#log.finish(),
+    };
+  }
 }
 
 function waitOf(host: SimHost): string {
@@ -120,17 +141,10 @@ function budgetsOf({ memoryBytes, farMbit }: Scenario): Partial<SwarmConfig> {
 }
 
 function timesOf(hosts: readonly SimHost[]): readonly Millis[] {
-  return hosts
-    .map(({ completeMs = Infinity, joinedMs = 0 }) => completeMs - joinedMs)
-    .toSorted((a, b) => a - b);
+  return hosts.map(({ completeMs = Infinity, joinedMs = 0 }) => completeMs - joinedMs);
 }
 
-/** Of ascending values; NaN of none. */
-export function quantile(values: readonly number[], share: number): number {
-  return values[Math.min(values.length - 1, Math.floor(share * values.length))] ?? Number.NaN;
-}
-
-function isHonest({ nature }: SimHost): boolean {
+function isHonest({ nature }: Site): boolean {
   return !nature.isSeeder && !nature.isLying && !nature.isSilent;
 }
 

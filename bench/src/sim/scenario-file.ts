@@ -36,6 +36,7 @@ export const scenarioSchema = z.strictObject({
   lyingShare: share.optional(),
   silentShare: share.optional(),
   seedersDie: z.boolean().optional(),
+  lanes: z.int().min(1).max(8).optional(),
   patienceMs: millis.optional(),
 });
 

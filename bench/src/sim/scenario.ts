@@ -42,19 +42,25 @@ export interface Scenario {
   readonly silentShare: number;
   /** All seeders die as soon as each piece is out. */
   readonly seedersDie: boolean;
+  /** Threads that share the hosts. Part of the scenario, since what happens at the same time has another order. */
+  readonly lanes: number;
   /** Nothing lasts longer; who isn't done by then isn't. */
   readonly patienceMs: Millis;
 }
 
+/** Worlds of so many hosts have two lanes: less of them waits for each other than is done at once. */
+const hostsOfLanesMin = 1000;
+
 export function scenarioWith(given: Partial<Scenario>): Scenario {
-  const { mbit = 1000, artifactBytes = 256 * mebibyte } = given;
+  const { hosts = 30, mbit = 1000, artifactBytes = 256 * mebibyte, seedersDie = false } = given;
+  const { zoneRttMs = 0.5, regionRttMs = 1.5 } = given;
   const idealMs = artifactBytes / bytesPerMs(mbit);
   return {
     seed: 1,
-    hosts: 30,
+    hosts,
     zones: 1,
-    zoneRttMs: 0.5,
-    regionRttMs: 1.5,
+    zoneRttMs,
+    regionRttMs,
     artifactBytes,
     chunkBytes: artifactBytes >= 1024 * mebibyte ? 4 * mebibyte : 256 * kibibyte,
     reusedShare: 0,
@@ -75,7 +81,8 @@ export function scenarioWith(given: Partial<Scenario>): Scenario {
     deathNoticedMs: 100,
     lyingShare: 0,
     silentShare: 0,
-    seedersDie: false,
+    seedersDie,
+    lanes: hosts >= hostsOfLanesMin && !seedersDie && zoneRttMs * regionRttMs > 0 ? 2 : 1,
     patienceMs: 120_000 + 100 * idealMs,
     ...given,
   };

@@ -3,7 +3,8 @@
 import { ShoalError } from "@shoal/core/error";
 import { kibibyte } from "@shoal/core/units";
 import { drawScenario } from "./draw.ts";
-import { runScenario, type RunReport } from "./run.ts";
+import type { RunReport } from "./report.ts";
+import { runScenario } from "./run.ts";
 import type { ScenarioFields } from "./scenario-file.ts";
 import { scenarioWith, type Scenario } from "./scenario.ts";
 

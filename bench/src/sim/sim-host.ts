@@ -56,13 +56,22 @@ export interface Nature {
   readonly isSilent: boolean;
 }
 
-export class SimHost {
+/** What everybody knows of a machine, wherever it is simulated. */
+export interface Site {
+  readonly index: number;
+  readonly known: KnownPeer;
+  readonly nature: Nature;
+}
+
+export class SimHost implements Site {
   readonly index: number;
   readonly known: KnownPeer;
   readonly nature: Nature;
   readonly #world: HostWorld;
   readonly #config: SwarmConfig;
   #swarm: Swarm;
+  /** Peers that it dials, by their place in the world. */
+  readonly dialing: Set<number> = new Set();
   /** Links that are open on this side. */
   readonly links: Set<number> = new Set();
   /** Chunks it has on its disk. */
@@ -77,14 +86,7 @@ export class SimHost {
   /** Announcements since it joined. */
   announced = 0;
 
-  constructor(
-    world: HostWorld,
-    index: number,
-    known: KnownPeer,
-    nature: Nature,
-    config: SwarmConfig,
-    prng: Prng,
-  ) {
+  constructor(world: HostWorld, { index, known, nature }: Site, config: SwarmConfig, prng: Prng) {
     this.#world = world;
     this.index = index;
     this.known = known;
@@ -117,6 +119,7 @@ export class SimHost {
     this.isAlive = false;
     this.life += 1;
     this.links.clear();
+    this.dialing.clear();
     this.completeMs = undefined;
     this.announced = 0;
     this.#timerMs = Infinity;

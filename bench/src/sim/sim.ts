@@ -8,7 +8,9 @@ import { htmlReport } from "./html-report.ts";
 import { ranWithLargePages, type Invocation } from "./large-pages.ts";
 import { readScenario, type ScenarioFields } from "./scenario-file.ts";
 import { replayCommand, search } from "./search.ts";
-import { boundMs, quantile, runScenario, type OnProgress, type RunReport } from "./run.ts";
+import { runInLanes } from "./lanes.ts";
+import { quantile, type RunReport } from "./report.ts";
+import type { OnProgress } from "./run.ts";
 import { scenarioWith, type Scenario } from "./scenario.ts";
 
 interface SimOptions {
@@ -40,14 +42,15 @@ export function addSimBench(program: Command, finish: Finish, invocation: Invoca
     .option("--with <baselines>", `in the same world: ${baselineNames.join(",")}`, parseBaselines)
     .option("--html <file>", "write a page with completion curves and bytes by source")
     .option("--json", "print the JSON line alone")
-    .action((options: SimOptions) => {
+    .action(async (options: SimOptions) => {
       if (ranWithLargePages(invocation)) return undefined;
       if (options.search !== undefined) return runSearch(options, finish);
       const scenario = scenarioWith({ ...options.scenario, ...fieldsOf(options) });
-      const report = runScenario(scenario, progressShower());
-      const others = (options.with ?? []).map((name) =>
-        runBaseline(name, scenario, progressShower()),
-      );
+      const report = await runInLanes(scenario, progressShower());
+      const others: Baseline[] = [];
+      for (const name of options.with ?? []) {
+        others.push(await runBaseline(name, scenario, progressShower()));
+      }
       if (options.html !== undefined) {
         const title = `${scenario.hosts} hosts at ${scenario.mbit} Mbit/s`;
         const runs = [{ name: "shoal", ...report }, ...others];
@@ -147,14 +150,13 @@ const barChars = 30;
 /** A bar towards the best possible end, with the world's time and ours. */
 function progressShower(): OnProgress {
   const startedAt = performance.now();
-  return (world, doneCount) => {
+  return ({ now, boundMs, events, doneCount }) => {
     if (!process.stderr.isTTY) return;
-    const { now, events, scenario, pieces } = world;
-    const share = Math.min(1, now / boundMs(scenario, pieces.count));
+    const share = Math.min(1, now / boundMs);
     const bar = "#".repeat(Math.round(share * barChars)).padEnd(barChars, ".");
     const virtual = (now / 1000).toFixed(1);
     const real = ((performance.now() - startedAt) / 1000).toFixed(0);
-    const counts = `${events} events, ${doneCount} of ${scenario.hosts} done`;
+    const counts = `${events} events, ${doneCount} hosts done`;
     process.stderr.write(`\r[${bar}] ${virtual} s virtual, ${real} s real, ${counts} `);
   };
 }

@@ -7,10 +7,17 @@ import type { UploadOrder } from "@shoal/core/swarm/events";
 import { Outputs } from "@shoal/core/swarm/outputs";
 import type { SwarmLogEvent } from "@shoal/core/swarm/log-events";
 import { Prng } from "@shoal/core/prng";
-import { kibibyte, type Bytes, type ChunkIndex, type Millis } from "@shoal/core/units";
+import type { Bytes, ChunkIndex, Millis } from "@shoal/core/units";
 import { announceMs, announceSoonMs } from "@shoal/core/limits";
-import { EventQueue, eventListMax, eventListValueMax } from "./event-queue.ts";
+import { Connections } from "./connections.ts";
+import { kinds } from "./event-kinds.ts";
+import { EventQueue } from "./event-queue.ts";
+import { eventListMax } from "./event-records.ts";
 import { Introductions } from "./introductions.ts";
+import { laneOf, onlyLane, type Lane } from "./lane.ts";
+import { latencyMs } from "./latency.ts";
+import { LinkTable } from "./link-table.ts";
+import { Mail } from "./mail.ts";
 import { Fact, Messages } from "./messages.ts";
 import { Network } from "./network.ts";
 import { bytesPerMs, type Scenario } from "./scenario.ts";
@@ -21,25 +28,11 @@ import {
   type Inspector,
   type Nature,
   type SaidOutput,
+  type Site,
 } from "./sim-host.ts";
 
-const kinds = {
-  segment: 0,
-  chunk: 1,
-  stored: 2,
-  message: 3,
-  timer: 4,
-  call: 5,
-  request: 6,
-  cancel: 7,
-  reject: 8,
-  /** Few pieces: the others are messages. */
-  haves: 9,
-} as const;
-
-/** Largest number of segments that a chunk is sent in, and the smallest segment. */
-const segmentsPerChunk = 2;
-const segmentBytesMin: Bytes = 64 * kibibyte;
+/** The table of members is where the first seeder is. */
+const tableHost = 0;
 
 export interface WorldWatcher {
   readonly log: (host: SimHost, event: SwarmLogEvent) => void;
@@ -50,48 +43,70 @@ export interface WorldWatcher {
 export class World implements HostWorld {
   readonly scenario: Scenario;
   readonly pieces: PieceMap;
-  readonly hosts: SimHost[] = [];
+  /** All hosts of the world. */
+  readonly sites: Site[] = [];
+  /** Those of this lane, by their index. */
+  readonly #hosts: (SimHost | undefined)[] = [];
   readonly network: Network;
   /** Set before hosts are added. */
   inspector: Inspector | undefined;
   readonly #watcher: WorldWatcher;
+  readonly #lane: Lane;
   readonly #queue = new EventQueue();
   readonly #messages = new Messages();
+  readonly #mail: Mail;
   /** Told again and again. */
   readonly #fact = new Fact();
   readonly #list = new Uint32Array(eventListMax);
   /** One for all hosts: each is told one thing at a time, and carries out what it orders at once. */
   readonly outputs = new Outputs();
+  /** Makes what is alike in all lanes. */
   readonly #prng: Prng;
+  readonly #ownPrng: Prng;
   readonly #introductions: Introductions;
-  readonly #byPeerId: Map<string, SimHost> = new Map();
-  /** Both ends of each link, by its number. */
-  readonly #ends: SimHost[] = [];
-  /** Whether each end is open, in the same order. */
-  #isOpen = new Uint8Array(1024);
+  readonly #indexes: Map<string, number> = new Map();
+  readonly #links: LinkTable;
+  readonly #connections: Connections;
   readonly #calls: Map<number, () => void> = new Map();
   #called = 0;
   #taken = 0;
   now: Millis = 0;
 
-  constructor(scenario: Scenario, watcher: WorldWatcher) {
+  constructor(scenario: Scenario, watcher: WorldWatcher, lane: Lane = onlyLane) {
     this.scenario = scenario;
     this.#watcher = watcher;
+    this.#lane = lane;
     this.#prng = new Prng(scenario.seed);
+    this.#ownPrng = new Prng(scenario.seed).child(10 + lane.index);
     const { artifactBytes, chunkBytes } = scenario;
     const chunks = new Uint32Array(Math.ceil(artifactBytes / chunkBytes)).fill(chunkBytes);
     this.pieces = derivePieces({ bytes: chunks.length * chunkBytes, chunkBytes: chunks });
     this.#introductions = new Introductions(this.#prng.child(1));
-    this.network = new Network(
+    this.#links = new LinkTable(lane.index, lane.count);
+    this.#mail = new Mail({
+      ...{ lane, queue: this.#queue, messages: this.#messages, sites: this.sites },
+      indexOf: (peerId) => this.#indexes.get(peerId) ?? tableHost,
+      isMessage: (kind) => kind === kinds.message || kind === kinds.introduced,
+    });
+    this.network = this.#createNetwork();
+    this.#connections = new Connections({
+      ...{ mail: this.#mail, links: this.#links, sites: this.sites, network: this.network },
+      reachesMs: (host, other, ways) => this.#reaches(host, other, ways),
+    });
+  }
+
+  #createNetwork(): Network {
+    return new Network(
       {
         queue: this.#queue,
+        mail: this.#mail,
         chunkBytes: (chunk) => this.#chunkBytes(chunk),
-        latencyMs: (from, to) => this.#latencyMs(from, to),
+        latencyMs: (from, to) => latencyMs(this.scenario, from, to),
         ended: (host, link, request, isStopped) =>
           this.#uploadEnded(host, link, request, isStopped),
       },
       kinds,
-      Math.max(segmentBytesMin, chunkBytes / segmentsPerChunk),
+      this.scenario.chunkBytes,
     );
   }
 
@@ -100,15 +115,29 @@ export class World implements HostWorld {
     return this.#taken;
   }
 
-  add(nature: Nature, zone: number, mbit: number, config: Partial<SwarmConfig>): SimHost {
-    const index = this.hosts.length;
+  /** The hosts of this lane. */
+  get hosts(): readonly SimHost[] {
+    return this.#hosts.filter((host) => host !== undefined);
+  }
+
+  /** Adds a host to all lanes; answers it where it is this lane's. */
+  add(
+    nature: Nature,
+    zone: number,
+    mbit: number,
+    config: Partial<SwarmConfig>,
+  ): SimHost | undefined {
+    const index = this.sites.length;
     const { isSeeder: seeder } = nature;
     const known = { peerId: `peer-${index}`, addresses: ["/sim"], zone: `zone-${zone}`, seeder };
+    const site = { index, known, nature };
     const full = withDefaults({ seeder, self: known.peerId, zone: known.zone, ...config });
     const prng = this.#prng.child(1000 + index);
-    const host = new SimHost(this, index, known, nature, full, prng);
-    this.hosts.push(host);
-    this.#byPeerId.set(known.peerId, host);
+    const isOwn = laneOf(index, this.#lane) === this.#lane.index;
+    const host = isOwn ? new SimHost(this, site, full, prng) : undefined;
+    this.sites.push(host ?? site);
+    this.#hosts.push(host);
+    this.#indexes.set(known.peerId, index);
     this.network.addHost(bytesPerMs(mbit), bytesPerMs(mbit));
     return host;
   }
@@ -127,27 +156,44 @@ export class World implements HostWorld {
   /** As by kill -9, or by a power cut: nothing is said, and others notice after a while. */
   kill(host: SimHost): void {
     const links = [...host.links];
-    for (const link of links) this.#isOpen[this.#endOf(host, link)] = 0;
-    host.die(this.#prng.child(host.index));
+    for (const link of links) this.#links.close(link, host.index);
+    host.die(this.#ownPrng.child(host.index));
     this.#watcher.killed(host);
-    this.#introductions.remove(host);
     this.network.cutAll(host.index);
-    const { deathNoticedMs } = this.scenario;
+    this.#mail.post(this.#reaches(host, tableHost), kinds.departed, tableHost, host.index);
+    const noticedMs = this.now + this.scenario.deathNoticedMs;
     for (const link of links) {
-      this.at(this.now + deathNoticedMs, () => this.#lose(this.#other(link, host), link));
+      const other = this.#links.otherEnd(link, host.index);
+      this.#mail.post(Math.max(noticedMs, this.#reaches(host, other)), kinds.lost, other, link);
     }
   }
 
-  /** Runs until it is asked to stop, nothing is left to happen, or the time is over. */
-  run(untilMs: Millis, isDone: () => boolean): boolean {
+  /** Runs until it is asked to stop, or nothing is left that is due before a time. */
+  run(beforeMs: Millis, isDone: () => boolean): boolean {
     const queue = this.#queue;
     while (!isDone()) {
-      if (!queue.next() || queue.at > untilMs) return false;
+      if (!queue.next(beforeMs)) return false;
       this.now = queue.at;
       this.#taken += 1;
       this.#dispatch(queue);
     }
     return true;
+  }
+
+  /** Takes what other lanes have for this one, and answers what they ask. */
+  takeMail(): void {
+    this.#mail.take();
+    for (const box of this.#lane.inboxes) {
+      box?.answer((to, beginsMs, bytes, soonestMs) =>
+        this.network.passDown(to, beginsMs, bytes, soonestMs),
+      );
+    }
+  }
+
+  /** Takes the answers of other lanes, who have taken what this one had for them. */
+  takeAnswers(): void {
+    this.network.takeAnswers();
+    for (const box of this.#lane.outboxes) box?.clear();
   }
 
   /** Whether a link of a host leads to another zone. */
@@ -160,20 +206,16 @@ export class World implements HostWorld {
   }
 
   dial(host: SimHost, peerId: string): void {
+    const other = this.#indexes.get(peerId);
+    if (other !== undefined && other !== host.index) return this.#connections.dial(host, other);
     const { life } = host;
-    const other = this.#byPeerId.get(peerId);
-    const rttMs = other === undefined ? 0 : 2 * this.#latencyMs(host.index, other.index);
-    // A handshake of three round trips: TCP, TLS, hello.
-    this.at(this.now + 3 * rttMs, () => {
-      if (host.life === life) this.#connect(host, peerId, other);
+    return this.at(this.now, () => {
+      if (host.life === life) host.tell({ type: "dialFailed", peer: peerId });
     });
   }
 
   closeLink(host: SimHost, link: number): void {
-    this.#forget(host, link);
-    const other = this.#other(link, host);
-    const at = this.now + this.#latencyMs(host.index, other.index);
-    this.at(at, () => this.#lose(other, link));
+    this.#connections.close(host, link);
   }
 
   store(host: SimHost, link: number, chunk: ChunkIndex): void {
@@ -183,8 +225,8 @@ export class World implements HostWorld {
   }
 
   upload(host: SimHost, { link, request, firstChunk, count }: UploadOrder): void {
-    const other = this.#other(link, host);
-    this.network.start(host.index, other.index, link, request, firstChunk, count, this.now);
+    const other = this.#links.otherEnd(link, host.index);
+    this.network.start(host.index, other, link, request, firstChunk, count, this.now);
   }
 
   stopUpload(host: SimHost, link: number, request: number): void {
@@ -193,29 +235,27 @@ export class World implements HostWorld {
 
   say(host: SimHost, output: SaidOutput): void {
     const { link } = output;
-    const other = this.#other(link, host);
-    const soonMs = this.now + this.#latencyMs(host.index, other.index);
-    const queue = this.#queue;
+    const other = this.#links.otherEnd(link, host.index);
+    const soonMs = this.#reaches(host, other);
+    const mail = this.#mail;
     switch (output.type) {
       case "request": {
         const { request, firstChunk, count } = output;
-        return queue.add(soonMs, kinds.request, other.index, link, request, firstChunk, count);
+        return mail.post(soonMs, kinds.request, other, link, request, firstChunk, count);
       }
       case "cancel":
-        return queue.add(soonMs, kinds.cancel, other.index, link, output.request);
-      case "reject": {
-        // The end of a request comes where its chunks come, and doesn't overtake them.
-        const at = this.network.arrival(other.index, soonMs);
-        return queue.add(at, kinds.reject, other.index, link, output.request);
-      }
+        return mail.post(soonMs, kinds.cancel, other, link, output.request);
+      case "reject":
+        return mail.post(soonMs, kinds.reject, other, link, output.request);
       case "haves": {
         const { pieces, count } = output;
-        if (count > eventListMax || this.pieces.count > eventListValueMax) break;
-        return queue.addWithList(soonMs, kinds.haves, other.index, link, pieces, count);
+        const valueMax = this.pieces.count;
+        if (mail.postList(soonMs, kinds.haves, other, link, pieces, count, valueMax)) return;
+        break;
       }
       default:
     }
-    return queue.add(soonMs, kinds.message, other.index, link, this.#messages.keep(output));
+    mail.say(soonMs, kinds.message, other, link, output);
   }
 
   completed(host: SimHost): void {
@@ -226,18 +266,24 @@ export class World implements HostWorld {
     this.#watcher.log(host, event);
   }
 
-  #dispatch({ kind, at, a, b, c, d, e }: EventQueue): void {
+  #dispatch(event: EventQueue): void {
+    const { kind, at, a, b, c, d } = event;
     if (kind === kinds.segment) return this.network.onSegment(a, b, at);
     if (kind === kinds.call) return this.#call(a);
-    const host = this.hosts[a] as SimHost;
+    const host = this.#hosts[a] as SimHost;
     if (kind === kinds.timer) return host.life === b ? host.onTimer(at) : undefined;
     if (kind === kinds.stored) return host.life === b ? this.#stored(host, c, d) : undefined;
-    const isOpen = this.#isOpen[this.#endOf(host, b)] === 1;
+    if (kind > kinds.rejected) return this.#dispatchSeldom(host, event);
+    const isOpen = this.#links.isOpen(b, a);
     if (kind === kinds.message) {
       if (isOpen) host.tell(this.#messages.at(c));
       return this.#messages.release(c);
     }
-    if (!isOpen) return undefined;
+    return isOpen ? this.#tell(host, event) : undefined;
+  }
+
+  /** What comes by a link. */
+  #tell(host: SimHost, { kind, at, a, b, c, d, e }: EventQueue): void {
     const fact = this.#fact;
     fact.link = b;
     fact.request = c;
@@ -256,10 +302,39 @@ export class World implements HostWorld {
         fact.pieces = this.#list;
         fact.count = this.#queue.readList(this.#list);
         break;
-      default:
-        fact.type = kind === kinds.cancel ? "cancelReceived" : "rejectReceived";
+      case kinds.cancel:
+        fact.type = "cancelReceived";
+        break;
+      default: {
+        // The end of a request comes where its chunks come, and doesn't overtake them.
+        const outMs = this.network.arrival(a, at);
+        if (kind === kinds.reject && outMs > at) {
+          return this.#queue.add(outMs, kinds.rejected, a, b, c);
+        }
+        fact.type = "rejectReceived";
+      }
     }
     return host.tell(fact.input);
+  }
+
+  #dispatchSeldom(host: SimHost, { kind, b, c, d }: EventQueue): void {
+    switch (kind) {
+      case kinds.knock:
+        return this.#connections.knocked(host, b, c, d);
+      case kinds.welcome:
+        return this.#connections.welcomed(host, b, c, d);
+      case kinds.unwelcome:
+        return this.#connections.refused(host, c, d);
+      case kinds.lost:
+        return this.#connections.lose(host, b);
+      case kinds.announce:
+        return this.#introduce(b, c);
+      case kinds.departed:
+        return this.#introductions.remove(this.sites[b] as Site);
+      default:
+        if (host.life === b) host.tell(this.#messages.at(c));
+        return this.#messages.release(c);
+    }
   }
 
   #call(id: number): void {
@@ -280,8 +355,8 @@ export class World implements HostWorld {
   }
 
   #uploadEnded(from: number, link: number, request: number, isStopped: boolean): void {
-    const host = this.hosts[from] as SimHost;
-    if (this.#isOpen[this.#endOf(host, link)] === 0) return;
+    const host = this.#hosts[from] as SimHost;
+    if (!this.#links.isOpen(link, from)) return;
     const fact = this.#fact;
     fact.type = "uploadEnded";
     fact.link = link;
@@ -290,71 +365,32 @@ export class World implements HostWorld {
     host.tell(fact.input);
   }
 
-  #connect(host: SimHost, peerId: string, other: SimHost | undefined): void {
-    if (other === undefined || other === host || !other.isAlive || this.#areLinked(host, other)) {
-      host.tell({ type: "dialFailed", peer: peerId });
-      return;
-    }
-    const link = this.#ends.length / 2;
-    this.#ends.push(host, other);
-    if (this.#ends.length > this.#isOpen.length) {
-      const isOpen = this.#isOpen;
-      this.#isOpen = new Uint8Array(2 * isOpen.length);
-      this.#isOpen.set(isOpen);
-    }
-    this.#attach(host, link, other);
-    this.#attach(other, link, host);
-  }
-
-  #attach(host: SimHost, link: number, other: SimHost): void {
-    host.links.add(link);
-    this.#isOpen[this.#endOf(host, link)] = 1;
-    host.tell({ type: "linkOpened", link, peer: other.known });
-    if (!host.links.has(link)) return;
-    host.tell({ type: "permissionChanged", link, artifact: slot, allowed: true });
-  }
-
-  #areLinked(host: SimHost, other: SimHost): boolean {
-    for (const link of host.links) if (this.#other(link, host) === other) return true;
-    return false;
-  }
-
-  #forget(host: SimHost, link: number): void {
-    host.links.delete(link);
-    this.#isOpen[this.#endOf(host, link)] = 0;
-    this.network.cut(host.index, link);
-  }
-
-  #lose(host: SimHost, link: number): void {
-    if (!host.links.has(link)) return;
-    this.#forget(host, link);
-    host.tell({ type: "linkClosed", link });
-  }
-
   /** Tells the region's seeders, again and again until the host is done, and hears of others. */
   #announce(host: SimHost): void {
-    const peers = this.#introductions.announce(host);
-    host.tell({ type: "candidatesOffered", artifact: slot, peers });
+    const { index, life } = host;
+    this.#mail.post(this.#reaches(host, tableHost), kinds.announce, tableHost, index, life);
     if (host.completeMs !== undefined) return;
     const pauseMs = Math.min(announceSoonMs * 2 ** host.announced, announceMs);
-    const { life } = host;
     host.announced += 1;
-    this.at(this.now + pauseMs * (0.75 + this.#prng.next() / 2), () => {
+    this.at(this.now + pauseMs * (0.75 + this.#ownPrng.next() / 2), () => {
       if (host.life === life) this.#announce(host);
     });
   }
 
-  #other(link: number, host: SimHost): SimHost {
-    return this.#ends[this.#endOf(host, link) ^ 1] as SimHost;
+  #introduce(host: number, life: number): void {
+    const peers = this.#introductions.announce(this.sites[host] as Site);
+    const about = { link: 0, artifact: slot };
+    const soonMs = this.now + latencyMs(this.scenario, tableHost, host);
+    this.#mail.say(soonMs, kinds.introduced, host, life, { type: "peers", ...about, peers });
   }
 
-  #endOf(host: SimHost, link: number): number {
-    return this.#ends[2 * link] === host ? 2 * link : 2 * link + 1;
+  #other(link: number, host: SimHost): Site {
+    return this.sites[this.#links.otherEnd(link, host.index)] as Site;
   }
 
-  #latencyMs(from: number, to: number): Millis {
-    const { zones, zoneRttMs, regionRttMs } = this.scenario;
-    return (from % zones === to % zones ? zoneRttMs : regionRttMs) / 2;
+  /** When something that a host sends now is with another, after so many ways between them. */
+  #reaches(host: SimHost, other: number, ways = 1): Millis {
+    return this.now + ways * latencyMs(this.scenario, host.index, other);
   }
 
   #chunkBytes(chunk: ChunkIndex): Bytes {
