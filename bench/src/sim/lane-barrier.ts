@@ -9,6 +9,8 @@ const failedAt = 2;
 const words = 4;
 
 const looksMax = 20_000;
+/** Said by those who fail because another thread has. */
+export const othersFailed = "the other threads of a world go on, too";
 /** Between two meetings a thread starts, or works through some thousand events. */
 const patienceMs = 5 * minuteMs;
 
@@ -35,7 +37,8 @@ export class LaneBarrier {
     }
     let looks = 0;
     while (looks < looksMax && Atomics.load(state, roundAt) === round) looks += 1;
-    if (looks === looksMax) {
+    // Who is woken looks again: it may have been for the last meeting, by somebody who was slow to say so.
+    while (Atomics.load(state, roundAt) === round) {
       const outcome = Atomics.wait(state, roundAt, round, patienceMs);
       assert(outcome !== "timed-out", "the other threads of a world come, too");
     }
@@ -50,7 +53,7 @@ export class LaneBarrier {
   }
 
   #mustGoOn(): void {
-    assert(Atomics.load(this.#words, failedAt) === 0, "the other threads of a world go on, too");
+    assert(Atomics.load(this.#words, failedAt) === 0, othersFailed);
   }
 }
 

@@ -2,7 +2,7 @@
 import { ShoalError } from "@shoal/core/error";
 import type { SwarmConfig } from "@shoal/core/swarm/config";
 import { Worker } from "node:worker_threads";
-import { LaneBarrier, barrierMemory } from "./lane-barrier.ts";
+import { LaneBarrier, barrierMemory, othersFailed } from "./lane-barrier.ts";
 import { LaneBox, laneBoxMemory } from "./lane-box.ts";
 import { windowMsOf, type Lane } from "./lane.ts";
 import { reportOf, type LaneOutcome, type RunReport } from "./report.ts";
@@ -53,8 +53,17 @@ export async function runInLanes(
   const own = new Promise<LaneOutcome>((resolve) => {
     resolve(runLane({ ...shared, index: 0 }, onProgress));
   });
-  const outcomes = await Promise.all([own, ...others]);
+  const outcomes = await allOf([own, ...others]);
   return reportOf(scenario, performance.now() - startedAt, outcomes);
+}
+
+/** Throws what failed first, and not what failed because of it. */
+async function allOf(lanes: readonly Promise<LaneOutcome>[]): Promise<readonly LaneOutcome[]> {
+  const settled = await Promise.allSettled(lanes);
+  const failures = settled.flatMap((lane) => (lane.status === "rejected" ? [lane.reason] : []));
+  const isCause = (error: unknown): boolean => !String(error).includes(othersFailed);
+  if (failures.length > 0) throw failures.find(isCause) ?? failures[0];
+  return settled.flatMap((lane) => (lane.status === "fulfilled" ? [lane.value] : []));
 }
 
 /** Runs one lane, in step with the others, to the end of the world. */
