@@ -30,6 +30,7 @@ export const krakenConfig: Partial<SwarmConfig> = {
   seeder: false,
   linksMax: 10,
   linksWanted: 10,
+  hostsAsked: Infinity,
   uploadSlots: 10,
   uploadSlotsForNewcomers: 0,
   uploadsToEmpty: 10,

@@ -23,9 +23,11 @@ import {
   repeatableRun,
   unrequestedRun,
 } from "./picker.ts";
+import { removeAt } from "./remove-at.ts";
 import type { Request } from "./requests.ts";
 import type { SwarmState } from "./state.ts";
 import { timer } from "./timers.ts";
+import { Turns } from "./turns.ts";
 
 /** Starved links are looked at again when an eighth of the memory is free: not at every chunk. */
 const roomyShare = 7 / 8;
@@ -33,14 +35,17 @@ const roomyShare = 7 / 8;
 export class Downloads {
   readonly #state: SwarmState;
   readonly #patience: Patience;
+  readonly #turns: Turns;
 
   constructor(state: SwarmState) {
     this.#state = state;
     this.#patience = new Patience(state.config);
+    this.#turns = new Turns(state.config);
   }
 
   /** Asks the links that were touched, seeders and near peers first, until nothing changes. */
   pump(now: Millis): void {
+    this.#askInTurn(now);
     const { dirty, bytesOpen, config } = this.#state;
     if (this.#state.hasStarved && bytesOpen < roomyBytes(config)) {
       this.#state.hasStarved = false;
@@ -53,6 +58,14 @@ export class Downloads {
     }
   }
 
+  #askInTurn(now: Millis): void {
+    const turns = this.#turns;
+    for (let link = turns.next(now); link !== undefined; link = turns.next(now))
+      this.#fill(link, now);
+    const dueMs = turns.dueMs(now);
+    if (dueMs !== undefined) this.#state.timers.lower(timer.hunger, dueMs);
+  }
+
   /** A chunk came. False when nobody asked this link for it now. */
   receive(link: Link, id: RequestId, chunk: ChunkIndex, now: Millis): boolean {
     const request = this.#state.requests.find(id);
@@ -62,10 +75,12 @@ export class Downloads {
     const bytes = artifact.chunkBytes(chunk);
     if (request.arrived === 0) this.#patience.answered(now - request.sentMs);
     request.arrived += 1;
+    if (request.arrived === request.count && !link.known.seeder) this.#turns.answered(link, now);
     link.progressMs = now;
     this.#state.fedMs = now;
     link.isStalled = false;
     link.window.deliver(bytes, now);
+    this.#turns.deliver(bytes, now);
     if (!request.isCancelled) this.#close(request, bytes);
     if (artifact.isArrived(chunk) || artifact.isLeft) {
       if (!request.isCancelled) artifact.release(chunk);
@@ -127,6 +142,7 @@ export class Downloads {
       this.#state.requests.close(request);
     }
     link.requests.length = 0;
+    this.#turns.leave(link);
   }
 
   /** Cancels what is open for an artifact that the peer, or this node, isn't a member of any more. */
@@ -182,12 +198,17 @@ export class Downloads {
     if (link.known.seeder && !isDue(link, this.#state.config)) return;
     // Who sends counts an answer as sent before it has come through here, and invites us again: that is
     // for when it has.
-    if (!hasRoom(link, requestsPerLinkMax)) return;
+    if (!hasRoom(link, requestsPerLinkMax) || !this.#hasTurn(link, now)) return;
     while (hasRoom(link, requestsPerLinkMax) && !this.#state.requests.isFull) {
       if (!this.#hasMemory(link)) return;
       if (!this.#askRarest(link, now)) break;
     }
     link.isInviting = false;
+  }
+
+  /** Seeders, and hosts that are asked already, needn't wait. */
+  #hasTurn(link: Link, now: Millis): boolean {
+    return link.known.seeder || link.bytesOpen > 0 || this.#turns.has(link, now);
   }
 
   /** Whether what a link sends could be kept; a link that was told no is looked at again. */
@@ -257,6 +278,7 @@ export class Downloads {
     link.requests.push(request);
     for (let chunk = first; chunk < first + count; chunk += 1) artifact.take(chunk);
     const bytes = runBytes(artifact, first, count);
+    if (link.bytesOpen === 0 && !link.known.seeder) this.#turns.begin(link, now);
     link.bytesOpen += bytes;
     this.#state.bytesOpen += bytes;
     if (!link.known.seeder) artifact.bytesOpenAtHosts += bytes;
@@ -291,6 +313,7 @@ export class Downloads {
     link.bytesOpen -= bytes;
     this.#state.bytesOpen -= bytes;
     if (link.known.seeder || bytes === 0) return;
+    if (link.bytesOpen === 0) this.#turns.end(link);
     artifact.bytesOpenAtHosts -= bytes;
     if (artifact.bytesOpenAtHosts > 0) return;
     // Hosts deliver nothing now: what they have copies of may be asked of seeders.
@@ -299,11 +322,7 @@ export class Downloads {
 
   #end(request: Request): void {
     const { requests } = request.link;
-    // A splice would make an array each time.
-    for (let at = requests.indexOf(request); at < requests.length - 1; at += 1) {
-      requests[at] = requests[at + 1] as Request;
-    }
-    requests.pop();
+    removeAt(requests, requests.indexOf(request));
     this.#state.requests.close(request);
   }
 }

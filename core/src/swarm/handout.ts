@@ -24,11 +24,24 @@ import { timer } from "./timers.ts";
 /** With peers that have nothing, so many times as much may be on offer. */
 const emptyHandedTimes = 2;
 
+/** Tardy is who takes so many times as long as usual for what it was offered, or longer than an offer counts. */
+const tardyTimes = 3;
+/** Weight of the newest offer in what is usual. */
+const newestWeight = 0.1;
+/**
+ * Offers that are open at a time with those who were tardy last. What they have first all others have late, and the
+ * uploads to them would fill every slot: a tenth of the hosts at a tenth of the rate kept a seeder at half of its
+ * own for seconds, and all hosts with it.
+ */
+const tardyOffersMax = 2;
+/** And these count for no longer than so many times as long as others: some never take anything. */
+const tardyOfferTimes = 5;
+
 /** A piece that was offered to a peer. */
 interface Offer {
   readonly peer: Peer;
   readonly piece: PieceIndex;
-  readonly untilMs: Millis;
+  readonly sinceMs: Millis;
 }
 
 /** What a seeder knows of one artifact's swarm. */
@@ -36,6 +49,10 @@ interface Deal {
   readonly copies: RarityOrder;
   /** Of late, and not yet taken when last looked at. */
   offers: Offer[];
+  /** Not of late, and not yet taken: those that still count for the tardy. */
+  tardy: Offer[];
+  /** What it takes lately until a peer has got what it was offered. */
+  usualMs: Millis;
   /** Peers that have nothing and were offered nothing. */
   readonly emptyHanded: Set<Peer>;
   /** Whose turn it is, as a place in the artifact's peers. */
@@ -135,11 +152,11 @@ export class Handout {
   #dealOut(artifact: Artifact, now: Millis): void {
     const { offeredBytes, offeredPieces, offeredMs } = this.#state.config;
     const deal = this.#dealOf(artifact);
-    deal.offers = deal.offers.filter((offer) => offer.untilMs > now && isOpen(offer));
+    this.#judge(deal, now);
     let bytes = 0;
     for (const { piece } of deal.offers) bytes += artifact.pieces.bytes(piece);
     while (bytes < offeredBytes || deal.offers.length < offeredPieces) {
-      const offer = this.#offerNext(artifact, deal, now + offeredMs);
+      const offer = this.#offerNext(artifact, deal, now);
       if (offer === undefined) break;
       deal.offers.push(offer);
       bytes += artifact.pieces.bytes(offer.piece);
@@ -148,36 +165,62 @@ export class Handout {
       if (deal.offers.length >= emptyHandedTimes * offeredPieces) break;
       const piece = this.#rarestFor(peer, deal.copies);
       if (piece === undefined) continue;
-      deal.offers.push(this.#offer(deal, peer, piece, now + offeredMs));
+      deal.offers.push(this.#offer(deal, peer, piece, now));
     }
     for (const { peer } of deal.offers) if (peer.pendingCount > 0) this.#announcer.flush(peer);
     const oldest = deal.offers[0];
-    if (oldest !== undefined) this.#state.timers.lower(timer.offers, oldest.untilMs);
+    if (oldest !== undefined) this.#state.timers.lower(timer.offers, oldest.sinceMs + offeredMs);
+  }
+
+  /** Which offers still count, and what those that don't say about their peers. */
+  #judge(deal: Deal, now: Millis): void {
+    const { offeredMs } = this.#state.config;
+    const counted: Offer[] = [];
+    for (const offer of deal.offers) {
+      const tookMs = now - offer.sinceMs;
+      if (!isOpen(offer)) {
+        const { usualMs } = deal;
+        offer.peer.isTardy = usualMs > 0 && tookMs > tardyTimes * usualMs;
+        const learned = usualMs === 0 ? tookMs : Math.min(tookMs, tardyTimes * usualMs);
+        deal.usualMs += (learned - usualMs) * (usualMs === 0 ? 1 : newestWeight);
+      } else if (now < offer.sinceMs + offeredMs) {
+        counted.push(offer);
+      } else {
+        offer.peer.isTardy = true;
+        deal.tardy.push(offer);
+      }
+    }
+    deal.offers = counted;
+    const tardyMs = tardyOfferTimes * offeredMs;
+    deal.tardy = deal.tardy.filter((offer) => isOpen(offer) && now < offer.sinceMs + tardyMs);
+    for (const { sinceMs } of deal.tardy) this.#state.timers.lower(timer.offers, sinceMs + tardyMs);
   }
 
   /** Offers a piece to the next peer in turn that lacks one and doesn't have enough to ask for. */
-  #offerNext({ peers }: Artifact, deal: Deal, untilMs: Millis): Offer | undefined {
+  #offerNext({ peers }: Artifact, deal: Deal, now: Millis): Offer | undefined {
     // What went to nobody yet goes first, to its end: what is sent beside it would only make it late.
     const firstsOpen = deal.offers.some(({ piece }) => deal.copies.copies(piece) === 1);
+    const tardyCount = deal.tardy.length + deal.offers.filter(({ peer }) => peer.isTardy).length;
     for (let tries = 0; tries < peers.length; tries += 1) {
       deal.turn = (deal.turn + 1) % peers.length;
       const peer = peers[deal.turn] as Peer;
+      if (peer.isTardy && tardyCount >= tardyOffersMax) continue;
       const piece = this.#wantsMore(peer) ? this.#rarestFor(peer, deal.copies) : undefined;
       if (piece === undefined) continue;
       if (firstsOpen && deal.copies.copies(piece) > 0) continue;
-      return this.#offer(deal, peer, piece, untilMs);
+      return this.#offer(deal, peer, piece, now);
     }
     return undefined;
   }
 
-  #offer(deal: Deal, peer: Peer, piece: PieceIndex, untilMs: Millis): Offer {
+  #offer(deal: Deal, peer: Peer, piece: PieceIndex, now: Millis): Offer {
     deal.emptyHanded.delete(peer);
     deal.copies.increment(piece);
     if (peer.shown !== undefined) setBit(peer.shown, piece);
     peer.shownOpenCount += 1;
     peer.shownOpenBytes += this.#bytes(peer, piece);
     this.#announcer.append(peer, piece);
-    return { peer, piece, untilMs };
+    return { peer, piece, sinceMs: now };
   }
 
   #rarestFor(peer: Peer, copies: RarityOrder): PieceIndex | undefined {
@@ -222,7 +265,14 @@ export class Handout {
     for (let piece = 0; piece < artifact.pieces.count; piece += 1) {
       if (hasBit(artifact.offer, piece)) copies.add(piece);
     }
-    const deal = { copies, offers: [], emptyHanded: new Set<Peer>(), turn: 0 };
+    const deal = {
+      copies,
+      offers: [],
+      tardy: [],
+      usualMs: 0,
+      emptyHanded: new Set<Peer>(),
+      turn: 0,
+    };
     this.#deals.set(artifact, deal);
     return deal;
   }

@@ -54,6 +54,10 @@ export class Link {
   readonly openedMs: Millis;
   /** Would be asked for more if the node had not asked for all that its memory can take. */
   isStarved = false;
+  /** Has room and waits for its turn. */
+  isWaiting = false;
+  /** Since when it works on what it was asked for first. */
+  turnMs: Millis = 0;
 
   // What the other side asks.
   readonly queue: Upload[] = [];
@@ -169,6 +173,8 @@ export class Peer {
   shown: Uint8Array | undefined;
   shownOpenCount = 0;
   shownOpenBytes: Bytes = 0;
+  /** It was slow to take what it was offered last. */
+  isTardy = false;
 
   /** Makes it one of the artifact's peers. */
   constructor(link: Link, artifact: Artifact) {
