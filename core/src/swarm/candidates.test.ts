@@ -49,6 +49,21 @@ describe("linking", () => {
     expect(second.filter(isNear)).toEqual(second);
   });
 
+  test("dials for one link more, a seeder's first, when nobody who is linked has anything for a while", () => {
+    const script = new Script(smallPieces(4), { linksWanted: 2 }).joinArtifact();
+    script.openPeer(1, []).openPeer(2, []);
+    script.tell({ type: "candidatesOffered", artifact: 1, peers });
+    expect(told(script)).toEqual([]);
+    expect(told(script.wait(4900))).toEqual([]);
+    const more = told(script.wait(200));
+    expect(more).toHaveLength(1);
+    expect(isSeeder(more[0])).toBe(true);
+    script.openPeer(3, [0]);
+    expect(script.take("request")).toHaveLength(1);
+    script.take("dial");
+    expect(told(script.wait(4000))).toEqual([]);
+  });
+
   test("dials others while one takes long, a few at once", () => {
     const script = new Script(smallPieces(4), { dialsMax: 4, linksWanted: 12 }).joinArtifact();
     script.tell({ type: "candidatesOffered", artifact: 1, peers });

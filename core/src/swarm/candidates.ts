@@ -160,9 +160,16 @@ export class Candidates {
       room -= 1;
       this.#state.timers.lower(timer.dial, patientUntilMs);
     }
+    // Enough links may lead to none who has what is missing, as among ten hosts that are all linked to each other.
+    const hungryMs = this.#state.fedMs + config.moreLinksAfterMs;
+    const wanted = Math.max(config.linksWanted, hungryMs <= now ? have + 1 : 0);
+    this.#state.timers.lower(
+      timer.dial,
+      hungryMs <= now ? now + config.moreLinksAfterMs : hungryMs,
+    );
     while (
       room > 0 &&
-      have < config.linksWanted &&
+      have < wanted &&
       this.#dialing.size < config.dialsMax &&
       links.size + this.#dialing.size < config.linksMax * outboundShare
     ) {
