@@ -533,7 +533,7 @@ export const swarmAddressCharsMax = 256;
 export const hostLinksMax = 64;
 export const seederLinksMax = 256;
 /** Candidates that a node remembers; a newcomer beyond takes the place of the oldest one without a link. */
-export const candidatesMax = 1024;
+export const candidatesMax = 256;
 /** Banned peers that are remembered; beyond, the oldest ban ends early. */
 export const bansMax = 1024;
 /** How long a peer that sent bad bytes, or broke the protocol, is kept away. */

@@ -17,21 +17,23 @@ import type { KnownPeer } from "../wire/messages.ts";
 import type { Artifact } from "./artifact.ts";
 import type { ArtifactSlot } from "./events.ts";
 import type { SwarmState } from "./state.ts";
-import { removeAt } from "./remove-at.ts";
 import { timer } from "./timers.ts";
 
-interface Candidate {
+/** Hundreds of them are most of what a node remembers: what few have is elsewhere. */
+class Candidate {
   known: KnownPeer;
-  /** Few: a set for each of a thousand candidates would be most of what a node remembers. */
-  readonly artifacts: ArtifactSlot[];
-  state: "known" | "dialing" | "linked";
+  /** Made as long as it is: few are of more than one. */
+  artifacts: readonly ArtifactSlot[] = [];
+  state: "known" | "dialing" | "linked" = "known";
   /** In a row: dials that came to nothing, and links that the other side ended at once. */
-  failures: number;
-  notBeforeMs: Millis;
+  failures = 0;
+  notBeforeMs: Millis = -Infinity;
   /** When it was offered, if it is for the other side to dial first. */
-  theirsSinceMs: Millis;
-  dialedMs: Millis;
-  linkedMs: Millis;
+  theirsSinceMs: Millis = -Infinity;
+
+  constructor(known: KnownPeer) {
+    this.known = known;
+  }
 }
 
 /** Seeders that one artifact needs: one gives it what is missing, another is there when it fails. */
@@ -46,7 +48,9 @@ export class Candidates {
   readonly #state: SwarmState;
   readonly #candidates: Map<PeerId, Candidate> = new Map();
   readonly #bans: Map<PeerId, Millis> = new Map();
-  readonly #dialing: Set<Candidate> = new Set();
+  /** When each was dialed, and when those that are linked were. */
+  readonly #dialing: Map<Candidate, Millis> = new Map();
+  readonly #linked: Map<Candidate, Millis> = new Map();
   /** An artifact with links isn't dialed for before. */
   #restUntilMs: Millis = 0;
   /** How long dials take lately. */
@@ -61,7 +65,9 @@ export class Candidates {
       if (known.addresses.length === 0) continue;
       const candidate = this.#remember(known);
       if (candidate === undefined || candidate.artifacts.includes(artifact)) continue;
-      candidate.artifacts.push(artifact);
+      const { artifacts } = candidate;
+      // An array that grows, or is spread, has room for seventeen.
+      candidate.artifacts = artifacts.length === 0 ? [artifact] : [...artifacts, artifact];
       const { self } = this.#state.config;
       const isOurs = known.seeder || self === "" || dialsFirst(self, known.peerId);
       candidate.theirsSinceMs = isOurs ? -Infinity : now;
@@ -72,19 +78,23 @@ export class Candidates {
   linked(known: KnownPeer, now: Millis): void {
     const candidate = this.#remember(known);
     if (candidate === undefined) return;
-    if (this.#dialing.delete(candidate)) this.#rest(now - candidate.dialedMs, now);
+    const dialedMs = this.#dialing.get(candidate);
+    if (dialedMs !== undefined) this.#rest(now - dialedMs, now);
+    this.#dialing.delete(candidate);
     candidate.state = "linked";
-    candidate.linkedMs = now;
-    candidate.notBeforeMs = 0;
+    this.#linked.set(candidate, now);
+    candidate.notBeforeMs = -Infinity;
   }
 
   unlinked(peer: PeerId, now: Millis): void {
     const candidate = this.#candidates.get(peer);
     if (candidate === undefined) return;
+    const linkedMs = this.#linked.get(candidate) ?? -Infinity;
+    this.#linked.delete(candidate);
     candidate.state = "known";
     // A peer that has no room says so by ending the link: dialed every second by everybody, it would do
     // nothing else.
-    if (now - candidate.linkedMs < this.#state.config.linkProvenMs) {
+    if (now - linkedMs < this.#state.config.linkProvenMs) {
       this.#pause(candidate, now);
       return;
     }
@@ -120,8 +130,7 @@ export class Candidates {
 
   forgetArtifact(artifact: ArtifactSlot): void {
     for (const [peer, candidate] of this.#candidates) {
-      const place = candidate.artifacts.indexOf(artifact);
-      if (place >= 0) removeAt(candidate.artifacts, place);
+      candidate.artifacts = candidate.artifacts.filter((other) => other !== artifact);
       if (candidate.artifacts.length === 0 && candidate.state === "known") {
         this.#candidates.delete(peer);
       }
@@ -151,7 +160,7 @@ export class Candidates {
     let have = artifact.peers.length;
     let seeders = artifact.peers.filter(({ link }) => link.known.seeder).length;
     let room = 1 + artifact.peers.length;
-    for (const { artifacts, known, dialedMs } of this.#dialing) {
+    for (const [{ artifacts, known }, dialedMs] of this.#dialing) {
       if (!artifacts.includes(artifact.slot)) continue;
       have += 1;
       if (known.seeder) seeders += 1;
@@ -176,9 +185,8 @@ export class Candidates {
       const candidate = this.#choose(artifact, seeders, now);
       if (candidate === undefined) return;
       candidate.state = "dialing";
-      candidate.dialedMs = now;
       this.#state.timers.lower(timer.dial, now + config.dialPatienceMs);
-      this.#dialing.add(candidate);
+      this.#dialing.set(candidate, now);
       room -= 1;
       have += 1;
       if (candidate.known.seeder) seeders += 1;
@@ -238,10 +246,7 @@ export class Candidates {
       return old;
     }
     if (this.#candidates.size >= candidatesMax && !this.#makeRoom()) return undefined;
-    const candidate: Candidate = {
-      ...{ known, artifacts: [], state: "known", failures: 0 },
-      ...{ notBeforeMs: 0, theirsSinceMs: -Infinity, dialedMs: 0, linkedMs: 0 },
-    };
+    const candidate = new Candidate(known);
     this.#candidates.set(known.peerId, candidate);
     return candidate;
   }
